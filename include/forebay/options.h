@@ -1,0 +1,129 @@
+// Every setting of the library: meaning, unit, default, limit. Validate() names the first that is
+// out of range. The node's YAML file uses the same names.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "forebay/ids.h"
+#include "forebay/sink.h"
+
+namespace forebay {
+
+// Over one of these an event is refused with INVALID_ARGUMENT. They are fixed: a node could not
+// replicate a larger block.
+struct EventLimits {
+  static constexpr size_t kPayloadBytesMax = 1 << 20;
+  static constexpr size_t kIdBytesMax = 256;
+  static constexpr size_t kKeyBytesMax = 1024;
+  static constexpr size_t kTypeBytesMax = 256;
+  static constexpr size_t kAttributesMax = 64;
+  static constexpr size_t kAttributeBytesMax = 4096;  // name and value together
+  static constexpr size_t kBlockEventsMax = 65536;
+  static constexpr size_t kBlockBytesMax = 4 << 20;  // raw bytes of all events of a block
+  static constexpr size_t kProducerIdBytesMax = 64;
+};
+
+enum class Codec : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
+
+// What to do when fewer zones are alive than ack_zones asks for.
+enum class ZoneShortfall {
+  kReject,          // appends are "not stored", retryable
+  kAcceptDegraded,  // acknowledge with the zones there are; counted; repaired when they are back
+};
+
+struct StreamOptions {
+  StreamId name;
+  uint32_t partitions = 6;  // 1 to 65,536; fixed once the stream exists
+  int copies = 3;           // replicas of each block, 1 to 5
+  int ack_copies = 2;       // durable copies before an acknowledgement, 1 to copies
+  int ack_zones = 2;        // distinct zones among them, 1 to ack_copies
+  Codec codec = Codec::kZstd;
+  ZoneShortfall on_zone_shortfall = ZoneShortfall::kReject;
+
+  absl::Status Validate() const;
+};
+
+// How a producer packs events into blocks.
+struct BatchOptions {
+  size_t block_bytes_max = 256 << 10;  // raw; 1 KiB to 4 MiB
+  absl::Duration linger =
+      absl::Milliseconds(2);           // 0 to 1 s; nothing waits while a producer is idle
+  size_t memory_bytes_max = 64 << 20;  // events taken in and not settled yet; 1 MiB to 64 GiB
+  // At memory_bytes_max: true = Append waits for room, false = it refuses (RESOURCE_EXHAUSTED).
+  bool wait_for_memory = true;
+  // How long an append is retried, over any number of owners, before its outcome is reported as
+  // unknown. Infinite by default.
+  absl::Duration give_up_after = absl::InfiniteDuration();
+  // Given: retries of a restarted process are recognized if it repeats its sequences and epoch.
+  // Empty: drawn at start.
+  ProducerId producer;
+  uint64_t producer_epoch = 0;
+
+  absl::Status Validate() const;
+};
+
+// When an owner opens a new segment, and when a node counts as gone.
+struct SegmentOptions {
+  uint64_t bytes_max = 1 << 30;
+  absl::Duration age_max = absl::Minutes(10);
+  // Of a segment with fewer zones than copies, so that recovering it stays short.
+  uint64_t short_of_zones_bytes_max = 64 << 20;
+};
+
+struct LivenessOptions {
+  absl::Duration heartbeat_every = absl::Milliseconds(100);
+  absl::Duration suspect_after = absl::Seconds(1);
+  // How long a node may be gone before its copies are made elsewhere.
+  absl::Duration replace_after = absl::Minutes(5);
+};
+
+// A sink and the stream it drains.
+struct SinkBinding {
+  SinkId name;
+  StreamId stream;
+  std::shared_ptr<Sink> sink;  // shared with the caller, who may look at it
+  size_t batch_bytes_max = 1 << 20;
+  size_t batch_events_max = 10'000;
+  absl::Duration batch_wait_max = absl::Milliseconds(50);  // for a fuller batch, when behind
+  // How long a delivered block is kept, for a downstream that fails over to an older state.
+  absl::Duration keep_after_delivery = absl::Seconds(10);
+};
+
+// A Buffer is a node linked into a process.
+struct BufferOptions {
+  NodeId node;                 // unique; 1 to 64 of [a-z0-9-]
+  ZoneId zone;                 // its availability zone
+  std::string data_directory;  // the write-ahead log; one node each
+  // Where the nodes meet: "sqlite:/path/to/file" (one machine) or "etcd:host:2379,host:2379".
+  std::string metadata;
+  std::string listen = "127.0.0.1:0";  // for peers and clients; port 0 = any free port
+  std::string advertise;               // what others dial; empty = the address listened on
+  // For tests of outages: dial a peer's address through another one (node id -> address).
+  std::map<NodeId, std::string> dial_instead;
+  std::vector<StreamOptions> streams;  // created when they do not exist
+  std::vector<SinkBinding> sinks;
+  BatchOptions batch;
+  SegmentOptions segment;
+  LivenessOptions liveness;
+  size_t memtable_bytes = 64 << 20;
+
+  absl::Status Validate() const;
+};
+
+// A Client appends to remote nodes.
+struct ClientOptions {
+  std::vector<std::string> nodes;  // "host:port" of some nodes; the others are found through them
+  StreamId stream;
+  ZoneId zone;  // prefers owners in this zone for events without a key; empty = any
+  BatchOptions batch;
+
+  absl::Status Validate() const;
+};
+
+}  // namespace forebay

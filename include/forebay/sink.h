@@ -1,0 +1,66 @@
+// What a downstream must do to be handed events exactly once.
+//
+// Forebay calls Open once per partition whenever a new epoch's owner starts to drain it, then
+// Deliver with consecutive batches. A sink that holds progress stores (epoch, next offset) with the
+// events' effect, in one atomic step. See docs/SINKS.md for the contract of each shipped sink.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "forebay/event.h"
+#include "forebay/ids.h"
+
+namespace forebay {
+
+// A run of consecutive events of one partition. Its identity (sink, partition, first, last) is the
+// same on every retry.
+struct SinkBatch {
+  SinkId sink;
+  PartitionId partition;
+  Epoch epoch;
+  Offset first;         // offset of events.front()
+  Offset last;          // offset of events.back(), inclusive
+  uint32_t digest = 0;  // CRC32C over the events' encodings, in order
+  absl::Span<const Event> events;
+};
+
+// How far a sink's own durable progress reaches.
+struct SinkProgress {
+  // The first offset it does not hold. nullopt: this sink holds no progress (at least once).
+  std::optional<Offset> next;
+};
+
+// Calls for one partition come one after the other; calls for different partitions may be
+// concurrent. Calls may block for as long as the downstream needs.
+//
+// Status codes of Open and Deliver:
+//   UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, any other: retried for ever with backoff;
+//     the caller calls Open again first, so an ambiguous commit is settled by the sink's progress.
+//   FAILED_PRECONDITION: a higher epoch has been here; the caller steps down.
+//   OUT_OF_RANGE: first is not the sink's next offset; the caller opens again and resumes there.
+//   INVALID_ARGUMENT: an event in the batch is poison. The caller bisects until one event is left,
+//     and puts that one in the dead-letter stream with this message.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  // Fences every lower epoch, then reads progress. In that order (sinks.md, common rules).
+  virtual absl::StatusOr<SinkProgress> Open(const PartitionId& partition, Epoch epoch) = 0;
+
+  // OK: the batch has taken effect, durably, once.
+  virtual absl::Status Deliver(const SinkBatch& batch) = 0;
+
+  // Moves the progress past a poison event without delivering it, in the same way as Deliver does.
+  virtual absl::Status Skip(const SinkBatch& batch) = 0;
+
+  // True when Open returns progress: exactly once. False: at least once.
+  virtual bool HoldsProgress() const = 0;
+};
+
+}  // namespace forebay

@@ -1,0 +1,74 @@
+// The records of the metadata store: nodes, streams, chains. Their JSON form is in docs/FORMATS.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "forebay/ids.h"
+#include "forebay/options.h"
+
+namespace forebay {
+
+struct NodeRecord {
+  NodeId id;
+  ZoneId zone;
+  std::string address;  // what peers and clients dial
+  Incarnation incarnation;
+  ProcessLife life;
+  bool draining = false;  // takes over nothing and gets no new segments
+  friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
+};
+
+// A replica of a segment. The zone is written down so that quorums need no other record.
+struct Replica {
+  NodeId node;
+  Incarnation incarnation;
+  ZoneId zone;
+  friend bool operator==(const Replica&, const Replica&) = default;
+};
+
+// What an acknowledgement in a segment took. Fixed when it was opened; every quorum about the
+// segment uses it (model: segment-rule).
+struct QuorumRule {
+  int ack_copies = 2;
+  int ack_zones = 2;
+  friend bool operator==(const QuorumRule&, const QuorumRule&) = default;
+};
+
+struct Segment {
+  Epoch epoch;
+  Offset base;
+  std::optional<Offset> end;  // nothing while open
+  QuorumRule rule;
+  std::vector<Replica> replicas;
+  NodeId owner;
+  ProcessLife owner_life;
+  friend bool operator==(const Segment&, const Segment&) = default;
+};
+
+// Oldest first; all but the last are sealed, each ends where the next begins. Never empty.
+struct Chain {
+  std::vector<Segment> segments;
+  friend bool operator==(const Chain&, const Chain&) = default;
+};
+
+// "nodes/a1", "streams/web", "chains/web/3"
+std::string NodeKey(const NodeId& node);
+std::string StreamKey(const StreamId& stream);
+std::string ChainKey(const PartitionId& partition);
+inline constexpr char kNodePrefix[] = "nodes/";
+inline constexpr char kStreamPrefix[] = "streams/";
+inline constexpr char kChainPrefix[] = "chains/";
+absl::StatusOr<PartitionId> PartitionOfChainKey(const std::string& key);
+
+std::string Encode(const NodeRecord& record);
+std::string Encode(const StreamOptions& record);
+std::string Encode(const Chain& record);
+// DATA_LOSS, naming what is wrong. DecodeChain also checks that the segments join up.
+absl::StatusOr<NodeRecord> DecodeNode(const std::string& value);
+absl::StatusOr<StreamOptions> DecodeStream(const std::string& value);
+absl::StatusOr<Chain> DecodeChain(const std::string& value);
+
+}  // namespace forebay
