@@ -12,4 +12,6 @@ find_package(prometheus-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(zstd REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
+# Not under the name lz4: RocksDB's own Findlz4 would trip over these cache entries the next time.
+pkg_check_modules(lz4_pc REQUIRED IMPORTED_TARGET liblz4)
+add_library(PkgConfig::lz4 ALIAS PkgConfig::lz4_pc)
