@@ -1,9 +1,13 @@
 // The simulated world's own parts: virtual time, executors, network.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "simulation/sim_network.h"
 #include "support/sim_executor.h"
 
 namespace forebay {
@@ -64,6 +68,89 @@ TEST_F(SimExecutorTest, StopsWaitingForAConditionAtTheLimit) {
   executor_.PostAfter(absl::Seconds(1), [&] { count++; });
   EXPECT_TRUE(simulation_.RunUntilTrue([&] { return count == 1; }, absl::Seconds(5)));
   EXPECT_FALSE(simulation_.RunUntilTrue([&] { return count == 2; }, absl::Seconds(5)));
+}
+
+class SimNetworkTest : public testing::Test {
+ protected:
+  SimNetworkTest() {
+    a_.SetPeers({{NodeId("a"), ""}, {NodeId("b"), ""}});
+    Listen();
+  }
+  void Listen() {
+    b_->Receive([this](const NodeId& from, Message message) {
+      EXPECT_EQ(from, NodeId("a"));
+      seen_.push_back(std::get<Probe>(message).epoch.value());
+    });
+  }
+  void Send(int from, int to) {
+    for (int i = from; i < to; i++) a_.Send(NodeId("b"), Probe{{StreamId("s"), 0}, Epoch(i)});
+  }
+  std::vector<uint64_t> Numbers(int from, int to) {
+    std::vector<uint64_t> out;
+    for (int i = from; i < to; i++) out.push_back(i);
+    return out;
+  }
+
+  Simulation simulation_;
+  SimExecutor loop_a_{simulation_}, loop_b_{simulation_};
+  SimNetwork network_{simulation_, Random(7)};
+  SimTransport a_{network_, NodeId("a"), Lane::kMain, loop_a_};
+  std::unique_ptr<SimTransport> b_ =
+      std::make_unique<SimTransport>(network_, NodeId("b"), Lane::kMain, loop_b_);
+  std::vector<uint64_t> seen_;
+};
+
+TEST_F(SimNetworkTest, KeepsOrderAndLosesNothingOnAHealthyLink) {
+  Send(0, 100);
+  simulation_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(seen_, Numbers(0, 100));
+}
+
+TEST_F(SimNetworkTest, LosesRepeatsAndReordersWhenAsked) {
+  LinkFaults faults;
+  faults.lose = 0.2;
+  faults.repeat = 0.2;
+  faults.reorder = 0.2;
+  network_.SetFaults(NodeId("a"), NodeId("b"), faults);
+  Send(0, 1000);
+  simulation_.RunFor(absl::Seconds(30));
+  const std::set<uint64_t> different(seen_.begin(), seen_.end());
+  EXPECT_LT(different.size(), 950u);
+  EXPECT_GT(seen_.size(), different.size());
+  EXPECT_FALSE(std::is_sorted(seen_.begin(), seen_.end()));
+  EXPECT_GT(network_.counters().lost, 0u);
+  EXPECT_GT(network_.counters().repeated, 0u);
+}
+
+TEST_F(SimNetworkTest, CutsOneDirectionAndWhatIsOnItsWay) {
+  Send(0, 10);
+  network_.Cut(NodeId("a"), NodeId("b"));
+  Send(10, 20);
+  simulation_.RunFor(absl::Seconds(1));
+  EXPECT_TRUE(seen_.empty());
+  EXPECT_FALSE(network_.IsCut(NodeId("b"), NodeId("a")));
+  network_.Join(NodeId("a"), NodeId("b"));
+  Send(20, 30);
+  simulation_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(seen_, Numbers(20, 30));
+}
+
+TEST_F(SimNetworkTest, HandsMessagesToTheProcessThatLivesWhenTheyArrive) {
+  Send(0, 5);
+  b_.reset();
+  b_ = std::make_unique<SimTransport>(network_, NodeId("b"), Lane::kMain, loop_b_);
+  Listen();
+  simulation_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(seen_, Numbers(0, 5));
+}
+
+TEST_F(SimNetworkTest, DropsWhatIsSentToNobodyOrToAnUnknownPeer) {
+  a_.Send(NodeId("c"), Probe{});
+  EXPECT_EQ(network_.counters().sent, 0u);
+  b_->Stop();
+  Send(0, 5);
+  simulation_.RunFor(absl::Seconds(1));
+  EXPECT_TRUE(seen_.empty());
 }
 
 }  // namespace
