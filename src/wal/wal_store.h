@@ -41,13 +41,14 @@ struct StoredBlock {
 };
 
 // What a batch can hold. Each refers to the state after the writes before it.
-// Starts a segment at `start`, with the producers' snapshot that is true at `start`.
+// Starts a segment at `start`, with the producers' snapshot that is true at `start`. It must not be
+// there yet.
 struct OpenSegment {
   SegmentKey key;
   Offset start;
   std::string snapshot;
 };
-// first must be the segment's tail.
+// The segment must be there, and `first` be its tail.
 struct AppendBlock {
   SegmentKey key;
   Offset first;
@@ -65,7 +66,7 @@ struct TrimSegment {
   Offset start;
   std::string snapshot;
 };
-// Forgets a segment, its blocks and snapshot.
+// Forgets a segment, its blocks and snapshot, if it is there.
 struct DropSegment {
   SegmentKey key;
 };
@@ -107,12 +108,15 @@ class WalStore {
   virtual const WalMarker& marker() const = 0;
   virtual const WalContent& content_at_open() const = 0;
 
-  // Never blocks for I/O. `done` runs on a thread of the store (or inline, in a test double) and
-  // must not block. A write that breaks its precondition above is a bug and aborts.
+  // Never blocks for I/O. `done` never runs inline: it runs on a thread of the store (in the test
+  // double, on its executor), in the order of the Write calls, and must not block. Destroying the
+  // store settles what is waiting (in the test double: drops it); no `done` runs after that.
+  // A write that breaks its precondition above is a bug and aborts.
   virtual void Write(std::vector<WalWrite> writes, Done done) = 0;
 
   // Blocks from the one that starts at `from`, in order, until bytes_max is exceeded (at least
-  // one), the segment's tail, or 64 blocks. May see blocks that are not durable yet. Verifies each.
+  // one), the segment's tail, or 64 blocks. Sees every write given to Write before, durable or not.
+  // Verifies each; what is healthy before a damaged block is returned, without it.
   //   NOT_FOUND: surely not here: no such segment, or `from` is outside [start, tail).
   //   INVALID_ARGUMENT: `from` is inside a block.
   //   DATA_LOSS: it was here and is damaged; never NOT_FOUND for damage (hazard 3).
