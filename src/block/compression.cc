@@ -1,0 +1,83 @@
+#include "block/compression.h"
+
+#include <lz4.h>
+#include <zstd.h>
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace forebay {
+namespace {
+
+// Level 1: 8 times smaller at 460 MB/s a core on real access logs (design.md section 5).
+constexpr int kZstdLevel = 1;
+
+struct ZstdDelete {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+// A context is several hundred KiB that zstd would otherwise allocate and clear for each block.
+ZSTD_CCtx* ZstdCompressor() {
+  thread_local const std::unique_ptr<ZSTD_CCtx, ZstdDelete> context(ZSTD_createCCtx());
+  FOREBAY_CHECK(context != nullptr, "out of memory");
+  return context.get();
+}
+
+ZSTD_DCtx* ZstdDecompressor() {
+  thread_local const std::unique_ptr<ZSTD_DCtx, ZstdDelete> context(ZSTD_createDCtx());
+  FOREBAY_CHECK(context != nullptr, "out of memory");
+  return context.get();
+}
+
+// Bytes written to `out`, 0 when they did not fit in `room`.
+size_t CompressTo(Codec codec, std::string_view raw, char* out, size_t room) {
+  if (codec == Codec::kLz4) {
+    return static_cast<size_t>(LZ4_compress_default(raw.data(), out, static_cast<int>(raw.size()),
+                                                    static_cast<int>(room)));
+  }
+  const size_t size =
+      ZSTD_compressCCtx(ZstdCompressor(), out, room, raw.data(), raw.size(), kZstdLevel);
+  return ZSTD_isError(size) ? 0 : size;
+}
+
+// Bytes written to `out`, or nothing sensible when the body is damaged.
+size_t DecompressTo(Codec codec, std::string_view body, char* out, size_t room) {
+  if (codec == Codec::kLz4) {
+    return static_cast<size_t>(LZ4_decompress_safe(body.data(), out, static_cast<int>(body.size()),
+                                                   static_cast<int>(room)));
+  }
+  return ZSTD_decompressDCtx(ZstdDecompressor(), out, room, body.data(), body.size());
+}
+
+}  // namespace
+
+bool Compress(Codec codec, std::string_view raw, std::string& out) {
+  if (codec == Codec::kNone || raw.size() < 2) return false;
+  const size_t before = out.size();
+  const size_t room = raw.size() - 1;
+  out.resize(before + room);
+  const size_t size = CompressTo(codec, raw, out.data() + before, room);
+  out.resize(before + size);
+  return size > 0;
+}
+
+absl::StatusOr<std::string> Decompress(Codec codec, std::string_view body, size_t raw_bytes) {
+  if (codec == Codec::kNone) {
+    if (body.size() == raw_bytes) return std::string(body);
+    return absl::DataLossError(
+        absl::StrCat("body of ", body.size(), " bytes, but the header says ", raw_bytes));
+  }
+  std::string raw(raw_bytes, '\0');
+  if (DecompressTo(codec, body, raw.data(), raw.size()) != raw_bytes) {
+    return absl::DataLossError(absl::StrCat("body of ", body.size(),
+                                            " bytes does not decompress to ", raw_bytes,
+                                            " bytes as the header says"));
+  }
+  return raw;
+}
+
+}  // namespace forebay

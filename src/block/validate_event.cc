@@ -1,0 +1,112 @@
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "block/block.h"
+
+namespace forebay {
+namespace {
+
+// For messages: which event it is, if it says so.
+std::string NameOf(const Event& event) {
+  if (event.id.empty()) return "event without id";
+  if (event.id.size() > EventLimits::kIdBytesMax) return "event";
+  return absl::StrCat("event '", event.id, "'");
+}
+
+absl::Status Over(const Event& event, std::string_view what, size_t value, size_t limit) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(NameOf(event), ": ", View(what), ": ", value, ", over the limit of ", limit));
+}
+
+// The bytes of the sequence that a first byte announces (RFC 3629), 0 when it cannot be first.
+size_t SequenceBytes(uint8_t first) {
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first < 0xE0) return 2;
+  if (first >= 0xE0 && first < 0xF0) return 3;
+  if (first >= 0xF0 && first < 0xF5) return 4;
+  return 0;
+}
+
+// The second byte's range keeps out overlong forms, surrogates and what is beyond U+10FFFF.
+bool IsSecondByte(uint8_t first, uint8_t second) {
+  const uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  const uint8_t high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  return second >= low && second <= high;
+}
+
+bool IsUtf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto first = static_cast<uint8_t>(text[at]);
+    const size_t size = SequenceBytes(first);
+    if (size == 0 || size > text.size() - at) return false;
+    if (size > 1 && !IsSecondByte(first, static_cast<uint8_t>(text[at + 1]))) return false;
+    for (size_t i = 2; i < size; i++) {
+      if ((static_cast<uint8_t>(text[at + i]) & 0xC0) != 0x80) return false;
+    }
+    at += size;
+  }
+  return true;
+}
+
+// Protobuf strings are UTF-8: a reader in another language would refuse the whole block.
+absl::Status CheckText(const Event& event, std::string_view what, std::string_view text,
+                       size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    return Over(event, absl::StrCat(View(what), " bytes"), text.size(), bytes_max);
+  }
+  if (!IsUtf8(text)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        NameOf(event), ": ", View(what), " is not UTF-8; put binary data into the payload"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAttributes(const Event& event) {
+  const auto& attributes = event.attributes;
+  if (attributes.size() > EventLimits::kAttributesMax) {
+    return Over(event, "attributes", attributes.size(), EventLimits::kAttributesMax);
+  }
+  for (size_t i = 0; i < attributes.size(); i++) {
+    const auto& [name, value] = attributes[i];
+    FOREBAY_RETURN_IF_ERROR(
+        CheckText(event, "attribute name", name, EventLimits::kAttributeBytesMax));
+    FOREBAY_RETURN_IF_ERROR(
+        CheckText(event, "attribute value", value, EventLimits::kAttributeBytesMax - name.size()));
+    for (size_t earlier = 0; earlier < i; earlier++) {
+      if (attributes[earlier].first == name) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(NameOf(event), ": attribute '", name, "' is given twice"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// 64 bits of nanoseconds: 1677-09-21 to 2262-04-11.
+bool TimeFits(absl::Time time) {
+  return time == absl::InfinitePast() ||
+         (time >= absl::FromUnixNanos(INT64_MIN) && time <= absl::FromUnixNanos(INT64_MAX));
+}
+
+}  // namespace
+
+absl::Status ValidateEvent(const Event& event) {
+  FOREBAY_RETURN_IF_ERROR(CheckText(event, "id", event.id, EventLimits::kIdBytesMax));
+  FOREBAY_RETURN_IF_ERROR(CheckText(event, "key", event.key, EventLimits::kKeyBytesMax));
+  FOREBAY_RETURN_IF_ERROR(CheckText(event, "type", event.type, EventLimits::kTypeBytesMax));
+  if (event.payload.size() > EventLimits::kPayloadBytesMax) {
+    return Over(event, "payload bytes", event.payload.size(), EventLimits::kPayloadBytesMax);
+  }
+  if (!TimeFits(event.time)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(NameOf(event), ": time must be between the years 1678 and 2262"));
+  }
+  return CheckAttributes(event);
+}
+
+}  // namespace forebay
