@@ -42,13 +42,17 @@ uint32_t ChecksumOf(std::string_view bytes) {
   return Crc32c(bytes.substr(kChecksumAt + 4), Crc32c(bytes.substr(0, kChecksumAt)));
 }
 
-std::string Header(const BlockStamp& stamp, size_t event_count, size_t raw_bytes) {
-  std::string bytes(kHeaderBytes, '\0');
+std::string Header(const BlockStamp& stamp, size_t event_count, size_t raw_bytes,
+                   size_t body_bytes) {
+  std::string bytes;
+  bytes.reserve(kHeaderBytes + stamp.producer.value().size() + body_bytes);
+  bytes.resize(kHeaderBytes);
   std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
   Put(bytes, kVersionAt, 1, kVersion);
   Put(bytes, kIdBytesAt, 2, stamp.producer.value().size());
   Put(bytes, kEventCountAt, 4, event_count);
   Put(bytes, kRawBytesAt, 4, raw_bytes);
+  Put(bytes, kBodyBytesAt, 4, body_bytes);
   Put(bytes, kEpochAt, 8, stamp.producer_epoch);
   Put(bytes, kFirstSequenceAt, 8, stamp.first_sequence);
   bytes += stamp.producer.value();
@@ -130,13 +134,12 @@ absl::StatusOr<Block> Block::Parse(std::string bytes) {
 
 absl::StatusOr<std::vector<Event>> Block::Decode() const {
   const std::string_view body = bytes().substr(content_->body_at);
-  std::string decompressed;
   std::string_view raw = body;
   if (codec() != Codec::kNone || body.size() != raw_bytes()) {
-    absl::StatusOr<std::string> out = Decompress(codec(), body, raw_bytes());
-    if (!out.ok()) return out.status();
-    decompressed = *std::move(out);
-    raw = decompressed;
+    // Kept for the next block of this thread; at most kBlockBytesMax, which Parse has checked.
+    thread_local std::string scratch;
+    FOREBAY_RETURN_IF_ERROR(Decompress(codec(), body, raw_bytes(), scratch));
+    raw = scratch;
   }
   absl::StatusOr<std::vector<Event>> events = DecodeEvents(raw, event_count());
   if (events.ok() && events->size() != event_count()) {
@@ -153,22 +156,20 @@ absl::StatusOr<Block> EncodeBlock(const BlockStamp& stamp, absl::Span<const Even
   FOREBAY_RETURN_IF_ERROR(ValidateCounts(events.size(), raw_bytes));
   FOREBAY_RETURN_IF_ERROR(ValidateStamp(stamp, events.size()));
 
-  std::string raw;
+  // Kept for the next block of this thread; at most kBlockBytesMax.
+  thread_local std::string raw;
+  raw.clear();
   raw.reserve(raw_bytes);
   for (const Event& event : events) AppendEncoding(event, raw);
   FOREBAY_CHECK(raw.size() == raw_bytes, "EncodedBytes and AppendEncoding disagree");
 
-  std::string bytes = Header(stamp, events.size(), raw_bytes);
-  const size_t body_at = bytes.size();
   // What does not shrink is stored as it is, and says so.
-  if (!Compress(codec, raw, bytes)) {
-    codec = Codec::kNone;
-    bytes += raw;
-  }
-  // A block lives in queues and caches for a while: give back what compression did not use.
-  bytes.shrink_to_fit();
+  const std::optional<std::string_view> compressed = Compress(codec, raw);
+  const std::string_view body = compressed.value_or(raw);
+  if (!compressed) codec = Codec::kNone;
+  std::string bytes = Header(stamp, events.size(), raw_bytes, body.size());
+  bytes += body;
   Put(bytes, kCodecAt, 1, static_cast<uint64_t>(codec));
-  Put(bytes, kBodyBytesAt, 4, bytes.size() - body_at);
   Put(bytes, kChecksumAt, 4, ChecksumOf(bytes));
   return Block::Parse(std::move(bytes));
 }

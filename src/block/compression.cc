@@ -5,7 +5,6 @@
 
 #include <memory>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 
@@ -55,29 +54,28 @@ size_t DecompressTo(Codec codec, std::string_view body, char* out, size_t room) 
 
 }  // namespace
 
-bool Compress(Codec codec, std::string_view raw, std::string& out) {
-  if (codec == Codec::kNone || raw.size() < 2) return false;
-  const size_t before = out.size();
+std::optional<std::string_view> Compress(Codec codec, std::string_view raw) {
+  if (codec == Codec::kNone || raw.size() < 2) return std::nullopt;
+  thread_local std::string scratch;
   const size_t room = raw.size() - 1;
-  out.resize(before + room);
-  const size_t size = CompressTo(codec, raw, out.data() + before, room);
-  out.resize(before + size);
-  return size > 0;
+  if (scratch.size() < room) scratch.resize(room);
+  const size_t size = CompressTo(codec, raw, scratch.data(), room);
+  if (size == 0) return std::nullopt;
+  return std::string_view(scratch).substr(0, size);
 }
 
-absl::StatusOr<std::string> Decompress(Codec codec, std::string_view body, size_t raw_bytes) {
+absl::Status Decompress(Codec codec, std::string_view body, size_t raw_bytes, std::string& out) {
+  out.resize(raw_bytes);
   if (codec == Codec::kNone) {
-    if (body.size() == raw_bytes) return std::string(body);
-    return absl::DataLossError(
-        absl::StrCat("body of ", body.size(), " bytes, but the header says ", raw_bytes));
+    if (body.size() == raw_bytes) {
+      out.assign(body);
+      return absl::OkStatus();
+    }
+  } else if (DecompressTo(codec, body, out.data(), raw_bytes) == raw_bytes) {
+    return absl::OkStatus();
   }
-  std::string raw(raw_bytes, '\0');
-  if (DecompressTo(codec, body, raw.data(), raw.size()) != raw_bytes) {
-    return absl::DataLossError(absl::StrCat("body of ", body.size(),
-                                            " bytes does not decompress to ", raw_bytes,
-                                            " bytes as the header says"));
-  }
-  return raw;
+  return absl::DataLossError(absl::StrCat("body of ", body.size(), " bytes does not decompress to ",
+                                          raw_bytes, " bytes as the header says"));
 }
 
 }  // namespace forebay

@@ -1,18 +1,20 @@
 // The codecs of block bodies.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "forebay/options.h"
 
 namespace forebay {
 
-// Appends the compressed form of raw. False, with `out` as it was: not smaller than raw.
-bool Compress(Codec codec, std::string_view raw, std::string& out);
+// The compressed form of raw, or nothing when that is not smaller. It lives until the next call on
+// this thread: what is kept of it is copied once, into a block of just its size.
+std::optional<std::string_view> Compress(Codec codec, std::string_view raw);
 
-// raw_bytes is what must come out; no more memory than that is used. DATA_LOSS otherwise.
-absl::StatusOr<std::string> Decompress(Codec codec, std::string_view body, size_t raw_bytes);
+// Sets out. raw_bytes is what must come out; no more memory than that is used. DATA_LOSS otherwise.
+absl::Status Decompress(Codec codec, std::string_view body, size_t raw_bytes, std::string& out);
 
 }  // namespace forebay
