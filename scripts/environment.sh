@@ -1,0 +1,29 @@
+# Sourced by the scripts beside it: where the repository is, and how the compiler cache is used.
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Paths below base_dir count as relative, so that another clone finds what this one compiled.
+export CCACHE_BASEDIR="$repository"
+export CCACHE_NOHASHDIR=1
+export CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:-pch_defines,time_macros}"
+export CTEST_PARALLEL_LEVEL="${CTEST_PARALLEL_LEVEL:-$(nproc)}"
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# configure PRESET [DIRECTORY]: writes the build files where they are missing; Ninja keeps them fresh.
+configure() {
+  local directory="${2:-build/$1}"
+  if [ ! -f "$repository/$directory/build.ninja" ]; then
+    say "configuring $directory"
+    (cd "$repository" && cmake --preset "$1" -B "$directory" > "/tmp/forebay-configure.$$" 2>&1) ||
+      { cat "/tmp/forebay-configure.$$" >&2; rm -f "/tmp/forebay-configure.$$"
+        fail "cmake failed (above). Is everything installed? scripts/setup"; }
+    rm -f "/tmp/forebay-configure.$$"
+  fi
+}
+
+# build PRESET-OR-DIRECTORY TARGET...
+build() {
+  local directory="$repository/build/$1"
+  shift
+  cmake --build "$directory" -j "$(nproc)" --target "$@" >&2
+}
