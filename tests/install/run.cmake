@@ -1,0 +1,27 @@
+# Installs BUILD into a prefix of its own, then builds and runs an outside program against that.
+# cmake -D BUILD=... -D SOURCE=... -D WORK=... -P run.cmake
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "failed (${result}): ${ARGV}\n${text}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+set(prefix ${WORK}/prefix)
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
+
+# Nothing private: the installed headers are those of include/, letter by letter.
+file(GLOB_RECURSE public RELATIVE ${SOURCE}/include ${SOURCE}/include/*)
+file(GLOB_RECURSE installed RELATIVE ${prefix}/include ${prefix}/include/*)
+if(NOT public STREQUAL installed)
+  message(FATAL_ERROR "installed headers: ${installed}\npublic headers: ${public}")
+endif()
+foreach(header IN LISTS public)
+  run(${CMAKE_COMMAND} -E compare_files ${SOURCE}/include/${header} ${prefix}/include/${header})
+endforeach()
+
+run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install -B ${WORK}/build -G Ninja
+    -D CMAKE_PREFIX_PATH=${prefix} -D CMAKE_BUILD_TYPE=Debug -D FOREBAY_EXAMPLES=${SOURCE}/examples)
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${WORK}/build/outside)
