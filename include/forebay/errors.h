@@ -1,15 +1,13 @@
 // The three outcomes of an append, and what each status code tells the caller to do.
 //
-// | code | meaning | do |
-// |---|---|---|
-// | INVALID_ARGUMENT | the event or request can never be accepted | correct it |
-// | NOT_FOUND | no such stream or partition | create it or correct the name |
-// | RESOURCE_EXHAUSTED | a buffer or disk limit is reached now | wait RetryAfter, send again |
-// | UNAVAILABLE | no owner, too few zones, or the node is stopping | wait RetryAfter, send again |
-// | FAILED_PRECONDITION | this caller is fenced or has a gap in its sequence | start a new producer
-// | | DEADLINE_EXCEEDED | outcome unknown | send again with the same producer and sequence | |
-// ABORTED | outcome unknown: the segment it was written in is gone | as above | | DATA_LOSS | a
-// stored byte is damaged and no healthy copy answered | see OPERATIONS.md |
+//   INVALID_ARGUMENT: the event or request can never be accepted; correct it.
+//   NOT_FOUND: no such stream or partition; create it or correct the name.
+//   RESOURCE_EXHAUSTED: a buffer or disk limit is reached now; wait RetryAfter, send again.
+//   UNAVAILABLE: no owner, too few zones, or the node is stopping; wait RetryAfter, send again.
+//   FAILED_PRECONDITION: this producer is fenced or has a gap in its sequence; start a new one.
+//   DEADLINE_EXCEEDED: outcome unknown; send again with the same producer and sequence.
+//   ABORTED: outcome unknown, as the segment it was written in is gone; send again likewise.
+//   DATA_LOSS: a stored byte is damaged and no healthy copy answered; see docs/OPERATIONS.md.
 #pragma once
 
 #include <optional>
