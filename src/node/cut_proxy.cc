@@ -1,0 +1,212 @@
+#include "node/cut_proxy.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace forebay {
+namespace {
+
+constexpr size_t kBufferBytes = 256 << 10;
+
+sockaddr_in Loopback(uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  return address;
+}
+
+void SendAtOnce(int socket) {
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+bool TryLater() { return errno == EAGAIN || errno == EINTR || errno == EINPROGRESS; }
+
+}  // namespace
+
+// Two sockets, and what was read from one and not yet written to the other, in both directions.
+struct CutProxy::Connection {
+  struct Direction {
+    int from = -1;
+    int to = -1;
+    std::string waiting = {};
+    bool ended = false;  // `from` was closed for reading
+    bool told = false;   // and `to` knows
+  };
+
+  Connection(int client, int server)
+      : directions{Direction{.from = client, .to = server}, {.from = server, .to = client}} {}
+  ~Connection() {
+    ::close(directions[0].from);
+    ::close(directions[0].to);
+  }
+
+  // False when the connection is over.
+  bool Forward() {
+    for (Direction& direction : directions) {
+      if (!Read(direction) || !Write(direction)) return false;
+    }
+    return !directions[0].told || !directions[1].told;
+  }
+
+  static bool Read(Direction& d) {
+    if (!d.waiting.empty() || d.ended) return true;
+    std::array<char, kBufferBytes> buffer;
+    const ssize_t got = ::read(d.from, buffer.data(), buffer.size());
+    if (got > 0) d.waiting.assign(buffer.data(), static_cast<size_t>(got));
+    if (got == 0) d.ended = true;
+    return got >= 0 || TryLater();
+  }
+
+  static bool Write(Direction& d) {
+    while (!d.waiting.empty()) {
+      const ssize_t put = ::send(d.to, d.waiting.data(), d.waiting.size(), MSG_NOSIGNAL);
+      if (put < 0) return TryLater();
+      d.waiting.erase(0, static_cast<size_t>(put));
+    }
+    if (d.ended && !d.told) {
+      ::shutdown(d.to, SHUT_WR);
+      d.told = true;
+    }
+    return true;
+  }
+
+  std::array<Direction, 2> directions;
+};
+
+struct CutProxy::Route {
+  ~Route() { ::close(listener); }
+  int listener = -1;
+  uint16_t target_port = 0;
+  bool cut = false;
+  std::list<Connection> connections;
+};
+
+CutProxy::CutProxy() = default;
+CutProxy::~CutProxy() = default;
+
+absl::StatusOr<uint16_t> CutProxy::AddRoute(const std::string& name, uint16_t target_port) {
+  auto route = std::make_unique<Route>();
+  route->target_port = target_port;
+  route->listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address = Loopback(0);
+  socklen_t size = sizeof(address);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  if (route->listener < 0 || ::bind(route->listener, generic, size) != 0 ||
+      ::listen(route->listener, 128) != 0 || ::getsockname(route->listener, generic, &size) != 0) {
+    return absl::InternalError(absl::StrCat("route ", name, ": ", std::strerror(errno)));
+  }
+  routes_[name] = std::move(route);
+  return ntohs(address.sin_port);
+}
+
+absl::Status CutProxy::SetCut(const std::string& name, bool cut) {
+  const auto route = routes_.find(name);
+  if (route == routes_.end()) return absl::NotFoundError(absl::StrCat("no route ", name));
+  route->second->cut = cut;
+  return absl::OkStatus();
+}
+
+void CutProxy::Accept(Route& route) {
+  while (true) {
+    const int client = ::accept4(route.listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client < 0) return;
+    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = Loopback(route.target_port);
+    SendAtOnce(client);
+    SendAtOnce(server);
+    // A refused connection shows up as an error of the first read.
+    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
+        !TryLater()) {
+      ::close(client);
+      ::close(server);
+      continue;
+    }
+    route.connections.emplace_back(client, server);
+  }
+}
+
+void CutProxy::AddPolls(Route& route, std::vector<pollfd>& polls) {
+  if (route.cut) return;
+  polls.push_back({.fd = route.listener, .events = POLLIN, .revents = 0});
+  for (Connection& connection : route.connections) {
+    for (Connection::Direction& d : connection.directions) {
+      if (!d.waiting.empty()) {
+        polls.push_back({.fd = d.to, .events = POLLOUT, .revents = 0});
+      } else if (!d.ended) {
+        polls.push_back({.fd = d.from, .events = POLLIN, .revents = 0});
+      }
+    }
+  }
+}
+
+void CutProxy::Forward(Route& route) {
+  if (route.cut) return;
+  Accept(route);
+  for (auto at = route.connections.begin(); at != route.connections.end();) {
+    at = at->Forward() ? std::next(at) : route.connections.erase(at);
+  }
+}
+
+bool CutProxy::RunOnce(int control) {
+  std::vector<pollfd> polls = {{.fd = control, .events = POLLIN, .revents = 0}};
+  for (auto& [name, route] : routes_) AddPolls(*route, polls);
+  if (::poll(polls.data(), polls.size(), -1) < 0) return false;
+  for (auto& [name, route] : routes_) Forward(*route);
+  return polls[0].revents != 0;
+}
+
+namespace {
+
+std::string Obey(CutProxy& proxy, const std::string& line) {
+  std::istringstream words(line);
+  std::string verb, name;
+  uint16_t port = 0;
+  words >> verb >> name;
+  if (verb == "route" && words >> port) {
+    const absl::StatusOr<uint16_t> listening = proxy.AddRoute(name, port);
+    if (!listening.ok()) return absl::StrCat("error ", listening.status().ToString());
+    return absl::StrCat("ok ", *listening);
+  }
+  if (verb == "cut" || verb == "heal") {
+    const absl::Status status = proxy.SetCut(name, verb == "cut");
+    return status.ok() ? "ok" : absl::StrCat("error ", status.ToString());
+  }
+  return absl::StrCat("error unknown command: ", line);
+}
+
+}  // namespace
+
+int RunProxyCommand() {
+  CutProxy proxy;
+  std::string unread;
+  while (true) {
+    if (!proxy.RunOnce(0)) continue;
+    char buffer[4096];
+    const ssize_t got = ::read(0, buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return 0;
+    unread.append(buffer, static_cast<size_t>(got));
+    for (size_t end = unread.find('\n'); end != std::string::npos; end = unread.find('\n')) {
+      std::cout << Obey(proxy, unread.substr(0, end)) << std::endl;
+      unread.erase(0, end + 1);
+    }
+  }
+}
+
+}  // namespace forebay

@@ -1,0 +1,146 @@
+#include "node/drill_verdict.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace forebay {
+namespace {
+
+constexpr size_t kExamplesOfEachKind = 5;
+
+// Which event of which producer.
+struct Place {
+  size_t producer = 0;
+  size_t index = 0;
+  uint32_t rows = 0;  // seen in the sink
+};
+
+class Judgement {
+ public:
+  Judgement(absl::Span<const DrillLog> producers, absl::Span<const SinkRow> rows)
+      : producers_(producers), rows_(rows) {}
+
+  DrillVerdict Run(const std::optional<DrillFault>& fault) {
+    for (size_t p = 0; p < producers_.size(); ++p) {
+      for (size_t i = 0; i < producers_[p].size(); ++i) {
+        places_[producers_[p][i].id] = {.producer = p, .index = i};
+      }
+    }
+    for (const SinkRow& row : rows_) Row(row);
+    for (const DrillLog& log : producers_) Producer(log);
+    if (fault.has_value()) TakeOver(*fault);
+    return std::move(verdict_);
+  }
+
+ private:
+  void Example(const char* kind, const std::string& text) {
+    if (examples_[kind]++ < kExamplesOfEachKind) {
+      verdict_.examples.push_back(absl::StrCat(kind, ": ", text));
+    }
+  }
+
+  static std::string Describe(const SinkRow& row) {
+    return absl::StrCat("event '", row.id, "' at partition ", row.partition, " offset ",
+                        row.offset);
+  }
+
+  void OutOfOrder(const SinkRow& row, const std::string& why) {
+    ++verdict_.out_of_order;
+    Example("out of order", absl::StrCat(Describe(row), " ", why));
+  }
+
+  void Row(const SinkRow& row) {
+    const auto found = places_.find(row.id);
+    if (found == places_.end()) {
+      ++verdict_.never_sent;
+      return Example("never sent", Describe(row));
+    }
+    Place& place = found->second;
+    if (place.rows++ > 0) {
+      ++verdict_.duplicated;
+      return Example("duplicated", Describe(row));
+    }
+    ++verdict_.delivered;
+    Order(row, place);
+  }
+
+  void Order(const SinkRow& row, const Place& place) {
+    const auto [last, first_row] = last_offset_.try_emplace(row.partition, row.offset);
+    if (!first_row && row.offset <= last->second) {
+      return OutOfOrder(row, absl::StrCat("comes after offset ", last->second));
+    }
+    last->second = row.offset;
+    const auto [index, first_of_producer] =
+        last_index_.try_emplace(std::pair(place.producer, row.partition), place.index);
+    if (!first_of_producer && place.index < index->second) {
+      return OutOfOrder(
+          row, absl::StrCat("was sent before '", producers_[place.producer][index->second].id,
+                            "' by the same producer, and comes after it"));
+    }
+    index->second = place.index;
+    const std::optional<DrillAck>& ack = producers_[place.producer][place.index].acknowledged;
+    if (ack.has_value() && (ack->partition != row.partition || ack->offset != row.offset)) {
+      OutOfOrder(row, absl::StrCat("was acknowledged at partition ", ack->partition, " offset ",
+                                   ack->offset));
+    }
+  }
+
+  void Producer(const DrillLog& log) {
+    verdict_.sent += log.size();
+    std::vector<absl::Time> acks;
+    for (const DrillEvent& event : log) {
+      if (!event.acknowledged.has_value()) continue;
+      ++verdict_.acknowledged;
+      acks.push_back(event.acknowledged->at);
+      if (places_.at(event.id).rows > 0) continue;
+      ++verdict_.lost;
+      Example("lost",
+              absl::StrCat("event '", event.id, "', acknowledged at partition ",
+                           event.acknowledged->partition, " offset ", event.acknowledged->offset));
+    }
+    std::sort(acks.begin(), acks.end());
+    absl::Time before = log.empty() ? absl::InfiniteFuture() : log.front().sent;
+    for (const absl::Time at : acks) {
+      verdict_.ack_gap_ms_max =
+          std::max(verdict_.ack_gap_ms_max, absl::ToDoubleMilliseconds(at - before));
+      before = at;
+    }
+  }
+
+  void TakeOver(const DrillFault& fault) {
+    absl::Time first = absl::InfiniteFuture();
+    for (const DrillLog& log : producers_) {
+      for (const DrillEvent& event : log) {
+        // An event sent before the fault may have been acknowledged by the old owner.
+        if (event.sent < fault.at || !event.acknowledged.has_value()) continue;
+        if (!fault.partitions.contains(event.acknowledged->partition)) continue;
+        first = std::min(first, event.acknowledged->at);
+      }
+    }
+    if (first != absl::InfiniteFuture()) {
+      verdict_.takeover_ms = absl::ToDoubleMilliseconds(first - fault.at);
+    }
+  }
+
+  const absl::Span<const DrillLog> producers_;
+  const absl::Span<const SinkRow> rows_;
+  std::unordered_map<std::string_view, Place> places_;
+  std::map<uint32_t, uint64_t> last_offset_;                  // of each partition
+  std::map<std::pair<size_t, uint32_t>, size_t> last_index_;  // of each producer and partition
+  std::map<std::string_view, size_t> examples_;
+  DrillVerdict verdict_;
+};
+
+}  // namespace
+
+DrillVerdict Judge(absl::Span<const DrillLog> producers, absl::Span<const SinkRow> rows,
+                   const std::optional<DrillFault>& fault) {
+  return Judgement(producers, rows).Run(fault);
+}
+
+}  // namespace forebay

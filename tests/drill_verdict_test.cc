@@ -1,0 +1,122 @@
+// The judge of every drill: each kind of damage is seen, and nothing else is called damage.
+#include "node/drill_verdict.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace forebay {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const absl::Time kStart = absl::FromUnixSeconds(1'000'000);
+
+absl::Time At(int milliseconds) { return kStart + absl::Milliseconds(milliseconds); }
+
+// Sent at `sent` ms and acknowledged 1 ms later, in partition 0.
+DrillEvent Acked(const std::string& id, uint64_t offset, int sent = 0) {
+  return {.id = id, .sent = At(sent), .acknowledged = DrillAck{0, offset, At(sent + 1)}};
+}
+
+DrillEvent Unanswered(const std::string& id) { return {.id = id, .sent = At(0), .acknowledged = {}}; }
+
+DrillVerdict JudgeOne(const DrillLog& log, const std::vector<SinkRow>& rows) {
+  return Judge(std::vector<DrillLog>{log}, rows, std::nullopt);
+}
+
+TEST(DrillVerdict, IsCleanWhenEveryEventArrivedOnceInOrder) {
+  const DrillVerdict verdict = JudgeOne({Acked("a", 0), Acked("b", 1)}, {{0, 0, "a"}, {0, 1, "b"}});
+  EXPECT_TRUE(verdict.ExactlyOnce());
+  EXPECT_EQ(verdict.sent, 2u);
+  EXPECT_EQ(verdict.acknowledged, 2u);
+  EXPECT_EQ(verdict.delivered, 2u);
+  EXPECT_TRUE(verdict.examples.empty());
+}
+
+TEST(DrillVerdict, CountsAnAcknowledgedEventThatIsMissingAsLost) {
+  const DrillVerdict verdict = JudgeOne({Acked("a", 0), Acked("b", 1)}, {{0, 0, "a"}});
+  EXPECT_EQ(verdict.lost, 1u);
+  EXPECT_FALSE(verdict.ExactlyOnce());
+  EXPECT_THAT(verdict.examples, ElementsAre(HasSubstr("lost: event 'b'")));
+}
+
+TEST(DrillVerdict, DoesNotCallAnEventLostThatWasNeverAcknowledged) {
+  const DrillVerdict verdict = JudgeOne({Acked("a", 0), Unanswered("b")}, {{0, 0, "a"}});
+  EXPECT_EQ(verdict.lost, 0u);
+  EXPECT_EQ(verdict.sent, 2u);
+  EXPECT_EQ(verdict.acknowledged, 1u);
+}
+
+TEST(DrillVerdict, DeliversAnUnansweredEventWithoutComplaint) {
+  EXPECT_TRUE(JudgeOne({Unanswered("a")}, {{0, 0, "a"}}).ExactlyOnce());
+}
+
+TEST(DrillVerdict, CountsEveryFurtherRowOfAnEventAsDuplicated) {
+  const DrillVerdict verdict = JudgeOne({Acked("a", 0)}, {{0, 0, "a"}, {0, 1, "a"}, {0, 2, "a"}});
+  EXPECT_EQ(verdict.duplicated, 2u);
+  EXPECT_EQ(verdict.delivered, 1u);
+  EXPECT_EQ(verdict.out_of_order, 0u);
+}
+
+TEST(DrillVerdict, SeesOffsetsThatGoBack) {
+  const DrillVerdict verdict =
+      JudgeOne({Unanswered("a"), Unanswered("b")}, {{0, 5, "a"}, {0, 4, "b"}});
+  EXPECT_EQ(verdict.out_of_order, 1u);
+}
+
+TEST(DrillVerdict, SeesAProducersEventsSwappedWithinAPartition) {
+  const DrillVerdict verdict =
+      JudgeOne({Unanswered("a"), Unanswered("b")}, {{0, 0, "b"}, {0, 1, "a"}});
+  EXPECT_EQ(verdict.out_of_order, 1u);
+}
+
+TEST(DrillVerdict, AllowsAnyOrderAcrossPartitions) {
+  EXPECT_TRUE(
+      JudgeOne({Unanswered("a"), Unanswered("b")}, {{1, 0, "b"}, {0, 0, "a"}}).ExactlyOnce());
+}
+
+TEST(DrillVerdict, SeesAnEventElsewhereThanItWasAcknowledged) {
+  EXPECT_EQ(JudgeOne({Acked("a", 3)}, {{0, 4, "a"}}).out_of_order, 1u);
+  EXPECT_EQ(JudgeOne({Acked("a", 3)}, {{1, 3, "a"}}).out_of_order, 1u);
+}
+
+TEST(DrillVerdict, SeesRowsThatNobodySent) {
+  const DrillVerdict verdict = JudgeOne({}, {{0, 0, "ghost"}});
+  EXPECT_EQ(verdict.never_sent, 1u);
+  EXPECT_FALSE(verdict.ExactlyOnce());
+}
+
+TEST(DrillVerdict, FindsTheLongestTimeWithoutAnAcknowledgement) {
+  const DrillVerdict verdict = JudgeOne({Acked("a", 0, 0), Acked("b", 1, 100), Acked("c", 2, 850)},
+                                        {{0, 0, "a"}, {0, 1, "b"}, {0, 2, "c"}});
+  EXPECT_DOUBLE_EQ(verdict.ack_gap_ms_max, 750);
+}
+
+TEST(DrillVerdict, CountsTheWaitForTheFirstAcknowledgementAsAGap) {
+  DrillEvent slow = Acked("a", 0);
+  slow.acknowledged->at = At(400);
+  EXPECT_DOUBLE_EQ(JudgeOne({slow}, {{0, 0, "a"}}).ack_gap_ms_max, 400);
+}
+
+TEST(DrillVerdict, MeasuresTakeoverOnEventsSentAfterTheFaultOnItsPartitions) {
+  DrillEvent late_answer = Acked("old", 0, 90);  // sent before the fault, acknowledged after it
+  late_answer.acknowledged->at = At(110);
+  DrillEvent elsewhere = Acked("elsewhere", 0, 105);
+  elsewhere.acknowledged->partition = 1;
+  const DrillLog log = {late_answer, elsewhere, Acked("new", 1, 600)};
+  const DrillFault fault{.at = At(100), .partitions = {0}};
+  EXPECT_DOUBLE_EQ(*Judge(std::vector<DrillLog>{log}, {}, fault).takeover_ms, 501);
+  EXPECT_FALSE(Judge(std::vector<DrillLog>{log}, {}, std::nullopt).takeover_ms.has_value());
+}
+
+TEST(DrillVerdict, ShowsAFewExamplesOnly) {
+  DrillLog log;
+  for (int i = 0; i < 100; ++i) log.push_back(Acked("e" + std::to_string(i), i));
+  const DrillVerdict verdict = JudgeOne(log, {});
+  EXPECT_EQ(verdict.lost, 100u);
+  EXPECT_EQ(verdict.examples.size(), 5u);
+}
+
+}  // namespace
+}  // namespace forebay

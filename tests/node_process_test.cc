@@ -1,0 +1,124 @@
+// Child processes and the cuttable proxy that the drill stands on.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "node/child_process.h"
+#include "node/cut_proxy.h"
+
+namespace forebay {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string LogPath() { return ::testing::TempDir() + "/child.log"; }
+
+TEST(ChildProcess, TalksLineByLine) {
+  auto child = ChildProcess::Start({.command = {"cat"}, .log = LogPath(), .talk = true});
+  ASSERT_TRUE(child.ok()) << child.status();
+  ASSERT_TRUE((*child)->WriteLine("one").ok());
+  EXPECT_EQ((*child)->ReadLine().value(), "one");
+  (*child)->Signal(SIGKILL);
+  EXPECT_TRUE((*child)->WaitForEnd(absl::Seconds(10)));
+  EXPECT_EQ((*child)->HowItEnded(), "signal 9");
+  EXPECT_EQ((*child)->ReadLine().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(ChildProcess, TellsItsExitCode) {
+  auto child = ChildProcess::Start({.command = {"sh", "-c", "exit 3"}, .log = LogPath()});
+  ASSERT_TRUE(child.ok());
+  ASSERT_TRUE((*child)->WaitForEnd(absl::Seconds(10)));
+  EXPECT_EQ((*child)->HowItEnded(), "exit code 3");
+}
+
+TEST(ChildProcess, IsKilledWhenItsOwnerLetsGo) {
+  auto child = ChildProcess::Start({.command = {"sleep", "1000"}, .log = LogPath()});
+  ASSERT_TRUE(child.ok());
+  const pid_t pid = (*child)->pid();
+  child->reset();
+  EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+// An echo server's listener, a client of the proxy before it, and the proxy, all on this thread.
+class CutProxyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(::pipe(always_readable_), 0);
+    ASSERT_EQ(::write(always_readable_[1], "x", 1), 1);
+    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    ASSERT_EQ(::bind(listener_, generic, size), 0);
+    ASSERT_EQ(::listen(listener_, 8), 0);
+    ASSERT_EQ(::getsockname(listener_, generic, &size), 0);
+    const auto port = proxy_.AddRoute("a>b", ntohs(address.sin_port));
+    ASSERT_TRUE(port.ok()) << port.status();
+    client_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    address.sin_port = htons(*port);
+    ASSERT_EQ(::connect(client_, generic, size), 0);
+    Turn();
+    server_ = ::accept(listener_, nullptr, nullptr);
+    ASSERT_GE(server_, 0);
+  }
+  void TearDown() override {
+    for (const int file : {client_, server_, listener_, always_readable_[0], always_readable_[1]}) {
+      ::close(file);
+    }
+  }
+
+  // Lets the proxy forward what it can.
+  void Turn() {
+    for (int i = 0; i < 20; ++i) proxy_.RunOnce(always_readable_[0]);
+  }
+  static void Say(int socket, const std::string& text) {
+    EXPECT_EQ(::send(socket, text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+  // What has arrived so far; "" = nothing, "(closed)" = the other end closed.
+  std::string Heard(int socket) {
+    Turn();
+    char buffer[256];
+    const ssize_t got = ::recv(socket, buffer, sizeof(buffer), MSG_DONTWAIT);
+    if (got == 0) return "(closed)";
+    return got < 0 ? "" : std::string(buffer, static_cast<size_t>(got));
+  }
+
+  CutProxy proxy_;
+  int always_readable_[2] = {-1, -1};
+  int listener_ = -1;
+  int client_ = -1;
+  int server_ = -1;
+};
+
+TEST_F(CutProxyTest, ForwardsBothWaysAndTheEnd) {
+  Say(client_, "ping");
+  EXPECT_EQ(Heard(server_), "ping");
+  Say(server_, "pong");
+  EXPECT_EQ(Heard(client_), "pong");
+  ::shutdown(client_, SHUT_WR);
+  EXPECT_EQ(Heard(server_), "(closed)");
+}
+
+TEST_F(CutProxyTest, HoldsEverythingBackWhileCutAndDeliversItWhenHealed) {
+  ASSERT_TRUE(proxy_.SetCut("a>b", true).ok());
+  Say(client_, "ping");
+  Say(server_, "pong");
+  EXPECT_EQ(Heard(server_), "");
+  EXPECT_EQ(Heard(client_), "");
+  ASSERT_TRUE(proxy_.SetCut("a>b", false).ok());
+  EXPECT_EQ(Heard(server_), "ping");
+  EXPECT_EQ(Heard(client_), "pong");
+}
+
+TEST_F(CutProxyTest, NamesARouteItDoesNotKnow) {
+  EXPECT_THAT(proxy_.SetCut("b>c", true).ToString(), HasSubstr("no route b>c"));
+}
+
+}  // namespace
+}  // namespace forebay
