@@ -1,0 +1,79 @@
+// PeerLink: what waits for one peer, and the stream that takes it there. Inside rpc only.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "forebay/ids.h"
+#include "forebay/v1/peer.grpc.pb.h"
+#include "replication/message.h"
+#include "rpc/grpc_transport.h"
+#include "runtime/executor.h"
+#include "runtime/mutex.h"
+
+namespace forebay {
+
+struct TransportCounters {
+  std::atomic<uint64_t> sent{0};
+  std::atomic<uint64_t> received{0};
+  std::atomic<uint64_t> dropped{0};
+};
+
+struct PeerLinkOptions {
+  NodeId self;
+  NodeId peer;
+  std::string address;
+  PeerLane lane = PeerLane::kMessages;
+  size_t queue_bytes_max = 0;        // while connected: over it what comes is dropped
+  size_t unconnected_bytes_max = 0;  // otherwise: over it what is oldest is dropped
+};
+
+// Thread-safe. Made with std::make_shared; tasks and streams under way share it.
+class PeerLink final : public std::enable_shared_from_this<PeerLink> {
+ public:
+  // Connects again on `executor`, which must outlive Close and WaitUntilClosed.
+  PeerLink(PeerLinkOptions options, Executor& executor,
+           std::shared_ptr<TransportCounters> counters);
+
+  const std::string& address() const { return options_.address; }
+
+  void Connect();
+  void Send(Message message);
+  void Close();
+  void WaitUntilClosed();
+  bool IsClosed();  // nothing of it is under way any more
+
+ private:
+  class Stream;
+
+  // For the stream: the next messages, up to kEnvelopeBytes; false when there are none.
+  bool Take(v1::PeerEnvelope& envelope);
+  void OnWelcome();
+  void OnStreamEnd(const absl::Status& status);
+  void ConnectLater(absl::Duration delay);
+
+  const PeerLinkOptions options_;
+  Executor& executor_;
+  const std::shared_ptr<TransportCounters> counters_;
+  const std::unique_ptr<v1::Peer::Stub> stub_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  struct Queued {
+    Message message;
+    size_t bytes = 0;
+  };
+  std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);  // gRPC's callbacks share it
+  bool connected_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;  // inside OnStreamEnd, which uses the executor
+  int failures_ ABSL_GUARDED_BY(mutex_) = 0;     // since the last welcome
+  std::string last_failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace forebay

@@ -1,0 +1,110 @@
+#include "rpc/peer_service.h"
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "rpc/grpc_channel.h"
+#include "rpc/message_wire.h"
+#include "rpc/streams.h"
+#include "runtime/log.h"
+
+namespace forebay {
+namespace {
+
+class Incoming final : public ServerStream<v1::PeerEnvelope, v1::PeerWelcome> {
+ public:
+  Incoming(GrpcTransport& transport, StopSignal& stop) : transport_(transport), stop_(stop) {}
+
+  void ListenForStop() {
+    stop_id_ = stop_.Add([weak = weak_from_this()] {
+      if (const auto stream = weak.lock()) {
+        stream->End({grpc::StatusCode::UNAVAILABLE, "the node is stopping"});
+      }
+    });
+  }
+
+ protected:
+  bool OnRequest(v1::PeerEnvelope& envelope, grpc::Status& status) override {
+    if (from_.empty()) {
+      status = Greet(envelope);
+      if (!status.ok()) return false;
+      welcome_due_ = true;
+      return true;
+    }
+    for (v1::PeerMessage& wire : *envelope.mutable_messages()) {
+      absl::StatusOr<Message> message = FromWire(wire);
+      if (message.ok()) {
+        transport_.Deliver(from_, *std::move(message));
+      } else {
+        // As good as lost on the way; whoever needs it asks again.
+        Log(LogLevel::kWarning, absl::StrCat("dropped a message from peer ", from_.value(), ": ",
+                                             message.status().ToString()));
+      }
+    }
+    return true;
+  }
+  bool OnRequestsDone() override { return true; }
+  bool Next(v1::PeerWelcome& welcome) override {
+    if (!welcome_due_.exchange(false)) return false;
+    welcome.set_protocol_version(kProtocolVersion);
+    welcome.set_node(transport_.self().value());
+    return true;
+  }
+  void OnEnd() override { stop_.Remove(stop_id_); }
+
+ private:
+  grpc::Status Greet(const v1::PeerEnvelope& envelope) {
+    const v1::PeerHello& hello = envelope.hello();
+    const std::string self = transport_.self().value();
+    if (!envelope.has_hello() || hello.from().empty()) {
+      return {grpc::StatusCode::INVALID_ARGUMENT,
+              "the first envelope must hold a hello that names the calling node"};
+    }
+    if (hello.protocol_version() != kProtocolVersion) {
+      return {grpc::StatusCode::FAILED_PRECONDITION,
+              absl::StrCat("node ", self, " speaks peer protocol version ", kProtocolVersion,
+                           ", node ", hello.from(), " speaks version ", hello.protocol_version(),
+                           ": run the same release on both")};
+    }
+    if (hello.to() != self) {
+      return {grpc::StatusCode::FAILED_PRECONDITION,
+              absl::StrCat("node ", self, " listens here, not node ", hello.to(),
+                           ": its address in the metadata store is out of date until it starts "
+                           "again, or two nodes advertise the same address")};
+    }
+    from_ = NodeId(hello.from());
+    return grpc::Status::OK;
+  }
+
+  GrpcTransport& transport_;
+  StopSignal& stop_;
+  uint64_t stop_id_ = 0;
+  NodeId from_;
+  std::atomic<bool> welcome_due_{false};
+};
+
+Incoming* Accept(GrpcTransport& transport, StopSignal& stop) {
+  const auto stream = std::make_shared<Incoming>(transport, stop);
+  stream->ListenForStop();
+  stream->Begin();
+  return stream.get();
+}
+
+}  // namespace
+
+PeerService::PeerService(GrpcTransport& messages, GrpcTransport& heartbeats, StopSignal& stop)
+    : messages_(messages), heartbeats_(heartbeats), stop_(stop) {}
+
+grpc::ServerBidiReactor<v1::PeerEnvelope, v1::PeerWelcome>* PeerService::Exchange(
+    grpc::CallbackServerContext* /*context*/) {
+  return Accept(messages_, stop_);
+}
+
+grpc::ServerBidiReactor<v1::PeerEnvelope, v1::PeerWelcome>* PeerService::Heartbeats(
+    grpc::CallbackServerContext* /*context*/) {
+  return Accept(heartbeats_, stop_);
+}
+
+}  // namespace forebay

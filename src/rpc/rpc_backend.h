@@ -1,0 +1,75 @@
+// What the gRPC services need of the node behind them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "block/block.h"
+#include "forebay/errors.h"
+#include "forebay/event.h"
+#include "forebay/options.h"
+#include "producer/ingest_link.h"
+#include "replication/replicator.h"
+
+namespace forebay {
+
+// How one sink stands in one partition that this node owns.
+struct SinkState {
+  SinkId sink;
+  PartitionId partition;
+  Offset cursor;  // the next offset to deliver
+  uint64_t lag_events = 0;
+  absl::Duration oldest_undelivered;  // its age; zero when nothing waits
+  std::string state;                  // "opening", "delivering", "waiting to retry", ...
+  std::string last_error;
+  uint64_t delivered_events = 0;
+  uint64_t dead_letter_events = 0;
+};
+
+// Every function is thread-safe and does not block; each callback runs once, on any thread.
+struct RpcBackend {
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+  // One result for each event, in their order.
+  using ProduceDone = absl::AnyInvocable<void(std::vector<AppendResult>)>;
+
+  NodeId self;
+
+  // The Replicator's; BackendOf fills them in.
+  std::function<void(const PartitionId&, Block, Replicator::AppendDone)> append;
+  std::function<void(const PartitionId&, Offset from, size_t bytes_max, Replicator::ReadDone)> read;
+  std::function<void(const PartitionId&, Epoch seen, Done)> take_over;
+  std::function<void(const PartitionId&, NodeId to, Done)> hand_over;
+  std::function<void(Done)> hand_over_all;
+  std::function<void(Replicator::StatusDone)> status;
+  std::function<std::vector<NodeStatus>()> nodes;
+
+  // The stream's settings, or nothing if there is no such stream (StreamDirectory::Find).
+  std::function<std::optional<StreamOptions>(const StreamId&)> stream;
+  // ALREADY_EXISTS: with other settings (StreamDirectory::Create).
+  std::function<void(StreamOptions, Done)> create_stream;
+  // Appends through the node's own producer. The events have been validated and have ids.
+  std::function<void(const StreamId&, std::vector<Event>, ProduceDone)> produce;
+  // May be empty: no sinks.
+  std::function<std::vector<SinkState>()> sinks;
+};
+
+// A backend with the Replicator's functions; the rest is the caller's to fill in. The replicator
+// must outlive every use of it.
+RpcBackend BackendOf(const NodeId& self, Replicator& replicator);
+
+// A stream's routes together with the addresses they stand for.
+struct StreamDescription {
+  StreamRoutes routes;
+  std::vector<NodeStatus> nodes;
+};
+// NOT_FOUND: no such stream.
+void Describe(const RpcBackend& backend, const StreamId& stream,
+              absl::AnyInvocable<void(absl::StatusOr<StreamDescription>)> done);
+
+}  // namespace forebay
