@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "forebay/event.h"
 #include "forebay/ids.h"
@@ -62,5 +63,36 @@ class Sink {
   // True when Open returns progress: exactly once. False: at least once.
   virtual bool HoldsProgress() const = 0;
 };
+
+// The shipped sinks. Thread-safe. `name` is the key of their progress and must be the name of the
+// SinkBinding: under another name a sink starts again at offset 0. Streams may share a sink.
+// INVALID_ARGUMENT names the option that can never work; a downstream that is only away is not an
+// error here, because Open and Deliver are repeated anyway.
+
+// Rows in an SQLite file, with the progress beside them. Several processes may share the file.
+struct SqliteSinkOptions {
+  SinkId name = SinkId("sqlite");
+  std::string path;                                // created when absent; its folder is not
+  std::string table = "events";                    // created when absent; [A-Za-z_][A-Za-z0-9_]*
+  absl::Duration busy_timeout = absl::Seconds(5);  // how long to wait for another process
+};
+absl::StatusOr<std::shared_ptr<Sink>> OpenSqliteSink(SqliteSinkOptions options);
+
+// Rows in PostgreSQL (9.5 or newer), with the progress beside them.
+struct PostgresSinkOptions {
+  SinkId name = SinkId("postgres");
+  std::string url;               // "postgres://user@host/database" or a libpq "key=value" string
+  std::string table = "events";  // created when absent; "table" or "schema.table"
+  int connections_max = 4;       // 1 to 100; of this sink in this process
+  absl::Duration timeout = absl::Seconds(10);  // of one statement, on either side; 1 s or more
+};
+absl::StatusOr<std::shared_ptr<Sink>> OpenPostgresSink(PostgresSinkOptions options);
+
+// NDJSON files, <directory>/<stream>/<partition>/<first offset, 20 digits>.ndjson, one a batch.
+struct FilesSinkOptions {
+  SinkId name = SinkId("files");
+  std::string directory;  // created when absent; on one file system with link(2) and fsync(2)
+};
+absl::StatusOr<std::shared_ptr<Sink>> OpenFilesSink(FilesSinkOptions options);
 
 }  // namespace forebay

@@ -1,0 +1,76 @@
+// A batch in the making and in delivery: slices of committed blocks, decoded on a worker.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "block/block.h"
+#include "forebay/event.h"
+#include "forebay/ids.h"
+#include "wal/wal_store.h"
+
+namespace forebay {
+
+// Used by one executor at a time: the loop makes it, a worker decodes and reads it.
+class DrainBatch {
+ public:
+  explicit DrainBatch(Offset first) : first_(first), end_(first) {}
+
+  Offset first() const { return first_; }
+  Offset end() const { return end_; }
+  uint64_t raw_bytes() const { return raw_bytes_; }
+
+  // Before Decode.
+  void Add(Block block, uint32_t skip, uint32_t count);
+  // Once; later calls do nothing. DATA_LOSS: a block is damaged.
+  absl::Status Decode();
+  // After Decode. [from, from + count) must lie in the batch.
+  absl::Span<const Event> Events(Offset from, size_t count) const;
+
+ private:
+  struct Slice {
+    Block block;
+    uint32_t skip;
+    uint32_t count;
+  };
+
+  Offset first_;
+  Offset end_;
+  uint64_t raw_bytes_ = 0;
+  std::vector<Slice> slices_;
+  std::vector<Event> events_;
+};
+
+struct BatchLimits {
+  size_t bytes_max;  // raw; an event that alone is larger goes alone
+  size_t events_max;
+};
+
+// Blocks read and not yet in a batch: consecutive from begin() to end().
+class ReadBuffer {
+ public:
+  // Forgets everything; the next block to add holds `at`.
+  void Reset(Offset at);
+
+  bool empty() const { return blocks_.empty(); }
+  Offset begin() const { return begin_; }
+  Offset end() const { return blocks_.empty() ? begin_ : blocks_.back().end(); }
+  uint64_t raw_bytes() const { return raw_bytes_; }
+
+  // DATA_LOSS when the blocks do not continue at end(); then nothing is added.
+  absl::Status Add(std::vector<StoredBlock> blocks);
+
+  // The next batch, of events below `committed` only. There must be one.
+  DrainBatch Take(Offset committed, const BatchLimits& limits);
+
+ private:
+  std::deque<StoredBlock> blocks_;
+  Offset begin_;  // inside the first block, perhaps
+  uint64_t raw_bytes_ = 0;
+};
+
+}  // namespace forebay

@@ -1,0 +1,37 @@
+// Dead letters: what becomes of an event that a sink can never take.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "forebay/event.h"
+#include "forebay/ids.h"
+
+namespace forebay {
+
+struct DeadLetter {
+  std::string reason;  // what the sink said
+  SinkId sink;
+  PartitionId partition;
+  Offset offset;
+  Event event;  // as it was
+  // A payload too large for one dead letter is spread over several; 1 of 1 otherwise.
+  uint32_t part = 1;
+  uint32_t parts = 1;
+};
+
+// "<stream>.dead-letter"
+StreamId DeadLetterStream(const StreamId& stream);
+
+// The events to append to the dead-letter stream, in order: one, or several when the payload does
+// not fit (then each repeats all but the payload). Ids are made of sink, partition and offset, so a
+// repeat after a crash is recognizable.
+std::vector<Event> EncodeDeadLetter(const DeadLetter& letter);
+
+// Reads one back. With several parts, event.payload is this part's share; join them in order.
+// INVALID_ARGUMENT: not a dead letter.
+absl::StatusOr<DeadLetter> ParseDeadLetter(const Event& event);
+
+}  // namespace forebay

@@ -1,0 +1,134 @@
+#include "drain/drain.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/check.h"
+#include "drain/drain_task.h"
+#include "drain/worker_pool.h"
+
+namespace forebay {
+
+const char* NameOf(DrainState state) {
+  switch (state) {
+    case DrainState::kOpening:
+      return "opening";
+    case DrainState::kIdle:
+      return "idle";
+    case DrainState::kDelivering:
+      return "delivering";
+    case DrainState::kDeadLetter:
+      return "dead-letter";
+    case DrainState::kRetrying:
+      return "retrying";
+    case DrainState::kSteppedDown:
+      return "stepped-down";
+    case DrainState::kMissingBlocks:
+      return "missing-blocks";
+  }
+  return "unknown";
+}
+
+class Drain::Impl {
+ public:
+  Impl(Runtime runtime, Random random, std::vector<SinkBinding> sinks, DrainPorts ports,
+       DrainOptions options)
+      : context_{runtime.clock,
+                 runtime.loop,
+                 WorkerPool(runtime.loop, std::move(runtime.workers), sinks.size()),
+                 random,
+                 std::move(ports),
+                 options,
+                 std::move(sinks)} {}
+
+  void OnCommitted(const PartitionId& partition, Epoch epoch, Offset committed) {
+    if (stopping_) return;
+    auto known = partitions_.find(partition);
+    if (known == partitions_.end()) {
+      known = partitions_.emplace(partition, MakeTasks(partition)).first;
+    }
+    for (auto& task : known->second.tasks) task->Commit(epoch, committed);
+  }
+
+  void OnLost(const PartitionId& partition) {
+    auto known = partitions_.find(partition);
+    if (known == partitions_.end()) return;
+    for (auto& task : known->second.tasks) task->Lose();
+    known->second.floor.reset();
+  }
+
+  std::vector<DrainStatus> Status() const {
+    std::vector<DrainStatus> out;
+    for (const auto& [id, partition] : partitions_) {
+      for (const auto& task : partition.tasks) {
+        if (task->active()) out.push_back(task->Status());
+      }
+    }
+    return out;
+  }
+
+  void Stop(absl::AnyInvocable<void()> done) {
+    stopping_ = true;
+    for (auto& [id, partition] : partitions_) {
+      for (auto& task : partition.tasks) task->Lose();
+    }
+    context_.workers.Stop(
+        [&loop = context_.loop, done = std::move(done)]() mutable { loop.Post(std::move(done)); });
+  }
+
+ private:
+  // Kept after OnLost, because a sink call may be under way and calls for one partition come one
+  // after the other.
+  struct Partition {
+    std::vector<std::shared_ptr<DrainTask>> tasks;
+    std::optional<Offset> floor;
+  };
+
+  Partition MakeTasks(const PartitionId& partition) {
+    Partition out;
+    for (size_t i = 0; i < context_.sinks.size(); i++) {
+      if (context_.sinks[i].stream != partition.stream) continue;
+      out.tasks.push_back(std::make_shared<DrainTask>(context_, partition, i,
+                                                      [this, partition] { Trim(partition); }));
+    }
+    return out;
+  }
+
+  // The slowest sink decides.
+  void Trim(const PartitionId& id) {
+    Partition& partition = partitions_.at(id);
+    std::optional<Offset> floor;
+    for (const auto& task : partition.tasks) {
+      if (!task->released()) return;
+      floor = floor ? std::min(*floor, *task->released()) : *task->released();
+    }
+    if (!floor || (partition.floor && *floor <= *partition.floor)) return;
+    partition.floor = floor;
+    context_.ports.set_trim_floor(id, *floor);
+  }
+
+  DrainContext context_;
+  bool stopping_ = false;
+  std::map<PartitionId, Partition> partitions_;
+};
+
+Drain::Drain(Runtime runtime, Random random, std::vector<SinkBinding> sinks, DrainPorts ports,
+             DrainOptions options)
+    : impl_(std::make_unique<Impl>(std::move(runtime), random, std::move(sinks), std::move(ports),
+                                   options)) {}
+
+Drain::~Drain() = default;
+
+void Drain::OnCommitted(const PartitionId& partition, Epoch epoch, Offset committed) {
+  impl_->OnCommitted(partition, epoch, committed);
+}
+
+void Drain::OnLost(const PartitionId& partition) { impl_->OnLost(partition); }
+
+std::vector<DrainStatus> Drain::Status() const { return impl_->Status(); }
+
+void Drain::Stop(absl::AnyInvocable<void()> done) { impl_->Stop(std::move(done)); }
+
+}  // namespace forebay
