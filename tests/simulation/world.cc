@@ -1,0 +1,256 @@
+#include "simulation/world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "simulation/describe.h"
+
+namespace forebay {
+namespace {
+
+// Within this time after the last fault everything must be well again. Takeovers take seconds; a
+// producer or a sink that backed off, and a segment that is repaired after replace_after, longer.
+constexpr absl::Duration kHealLimit = absl::Seconds(60);
+
+}  // namespace
+
+World::Client::Client(World& world, int number, Random random)
+    : id(absl::StrCat("client-", number)),
+      loop(world.simulation_),
+      clock(world.simulation_),
+      random(random) {}
+
+World::World(uint64_t seed, const Plan& plan, TraceLine trace)
+    : plan_(plan),
+      trace_(std::move(trace)),
+      random_(seed),
+      metadata_loop_(server_loop_, [this] { LookAtChains(); }),
+      metadata_(std::make_shared<MemoryMetadata>(metadata_loop_)),
+      network_(simulation_, Random(random_.Next())) {
+  std::vector<SinkId> sinks;
+  for (int i = 0; i < plan_.sinks; i++) sinks.push_back(SinkId(absl::StrCat("sink-", i)));
+  auto disk_of = [this](const NodeId& id) -> const MemoryDisk& {
+    for (const auto& node : nodes_) {
+      if (node->id() == id) return node->disk();
+    }
+    static const MemoryDisk* const kNone = new MemoryDisk();
+    return *kNone;
+  };
+  invariants_ = std::make_unique<Invariants>(
+      *metadata_, disk_of, std::map<StreamId, StreamOptions>{{plan_.stream.name, plan_.stream}},
+      sinks);
+  database_ = std::make_unique<SimDatabase>(simulation_, Random(random_.Next()), *invariants_);
+  MakeNodes();
+  MakeClients();
+  SetLinks();
+  if (trace_) TraceNetwork();
+}
+
+World::~World() = default;
+
+void World::Note(const std::string& line) {
+  if (!trace_) return;
+  trace_(absl::StrCat(absl::FormatDuration(simulation_.Now() - start_), " ", line));
+}
+
+std::vector<NodeId> World::AllIds() const {
+  std::vector<NodeId> ids;
+  for (int zone = 0; zone < plan_.zones; zone++) {
+    for (int i = 0; i < plan_.nodes_per_zone; i++) {
+      ids.push_back(NodeId(absl::StrCat(std::string(1, static_cast<char>('a' + zone)), i + 1)));
+    }
+  }
+  return ids;
+}
+
+void World::MakeNodes() {
+  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_};
+  for (const NodeId& id : AllIds()) {
+    SimNodeOptions options;
+    options.id = id;
+    options.zone = ZoneId(id.value().substr(0, 1));
+    options.replicator.streams = {plan_.stream};
+    options.replicator.segment = plan_.segment;
+    options.replicator.liveness = plan_.liveness;
+    options.replicator.window_bytes = 256 << 10;
+    options.replicator.mirror_window_bytes = 32 << 10;
+    for (int i = 0; i < plan_.sinks; i++) {
+      options.sinks.push_back(SinkId(absl::StrCat("sink-", i)));
+    }
+    options.stream = plan_.stream.name;
+    options.peers = AllIds();
+    options.keep_after_delivery = plan_.keep_after_delivery;
+    options.sync_min = plan_.sync_min;
+    options.sync_max = plan_.sync_max;
+    nodes_.push_back(std::make_unique<SimNode>(parts, Random(random_.Next()), std::move(options)));
+    nodes_.back()->SetMetadataFaults(plan_.metadata);
+  }
+}
+
+void World::MakeClients() {
+  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_};
+  std::vector<SimNode*> nodes;
+  for (const auto& node : nodes_) nodes.push_back(node.get());
+  for (int i = 0; i < plan_.producers; i++) {
+    clients_.push_back(std::make_unique<Client>(*this, i, Random(random_.Next())));
+    Client& client = *clients_.back();
+    client.link = std::make_unique<SimIngestLink>(parts, client.loop, Random(random_.Next()),
+                                                  client.id, nodes);
+  }
+}
+
+void World::SetLinks() {
+  std::vector<NodeId> ids = AllIds();
+  for (const NodeId& from : ids) {
+    for (const NodeId& to : ids) {
+      if (from != to) network_.SetFaults(from, to, plan_.link);
+    }
+    for (const auto& client : clients_) {
+      network_.SetFaults(client->id, from, plan_.client_link);
+      network_.SetFaults(from, client->id, plan_.client_link);
+    }
+  }
+  database_->SetFaults(plan_.sink);
+}
+
+void World::TraceNetwork() {
+  network_.Observe(
+      [this](const char* what, const NodeId& from, const NodeId& to, const Message& message) {
+        if (std::holds_alternative<Heartbeat>(message)) return;
+        Note(absl::StrCat(from.value(), " -> ", to.value(), " ", what, ": ", Describe(message)));
+      });
+}
+
+void World::LookAtChains() {
+  const uint64_t swaps = invariants_->swaps();
+  invariants_->OnMetadata();
+  if (!trace_ || invariants_->swaps() == swaps) return;
+  for (uint32_t i = 0; i < plan_.stream.partitions; i++) {
+    const PartitionId partition{plan_.stream.name, i};
+    Note(absl::StrCat("chain ", partition.ToString(), ": ",
+                      Describe(*invariants_->ChainOf(partition))));
+  }
+}
+
+void World::Start() {
+  for (const auto& node : nodes_) node->Start();
+  for (const auto& client : clients_) {
+    ProducerOptions options;
+    options.stream = plan_.stream.name;
+    options.batch.block_bytes_max = plan_.block_bytes_max;
+    client->producer =
+        std::make_unique<Producer>(client->clock, client->loop, Random(client->random.Next()),
+                                   *client->link, std::move(options));
+    AppendLater(*client);
+  }
+}
+
+void World::AppendLater(Client& client) {
+  absl::Duration wait = client.random.Between(absl::ZeroDuration(), 2 * plan_.append_every);
+  if (client.random.Chance(plan_.pause)) {
+    wait = client.random.Between(absl::Seconds(1), absl::Seconds(15));
+  }
+  client.loop.PostAfter(wait, [this, &client] {
+    if (!appending_) return;
+    for (uint64_t i = 0; i <= client.random.Below(8); i++) AppendOne(client);
+    AppendLater(client);
+  });
+}
+
+void World::AppendOne(Client& client) {
+  const int number = static_cast<int>(client.id.value().back() - '0');
+  const EventNumber event_number = invariants_->AddEvent(number);
+  Event event;
+  event.id = EventId(event_number);
+  event.time = simulation_.Now();
+  if (client.random.Chance(0.5)) event.key = absl::StrCat("k", client.random.Below(10));
+  event.payload.assign(client.random.Below(200), 'x');
+  client.appended++;
+  client.producer->Append(std::move(event), [this, event_number](const AppendResult& result) {
+    if (trace_ && result.outcome != Outcome::kAcknowledged) {
+      Note(absl::StrCat(EventId(event_number), " outcome: ", result.status.ToString()));
+    }
+    invariants_->OnOutcome(event_number, result);
+  });
+}
+
+bool World::RunUntil(absl::Time end) {
+  while (simulation_.Now() < end && !invariants_->broken()) {
+    if (!simulation_.Step()) break;
+  }
+  return !invariants_->broken();
+}
+
+bool World::RunWithFaults() {
+  ScheduleFaults();
+  return RunUntil(simulation_.Now() + plan_.faults_for);
+}
+
+std::string World::Missing() const {
+  std::string missing = invariants_->Unsettled();
+  if (missing.empty()) missing = invariants_->Undelivered();
+  if (missing.empty()) {
+    missing = invariants_->UnderReplicated(static_cast<size_t>(plan_.stream.copies),
+                                           static_cast<size_t>(plan_.zones));
+  }
+  return missing;
+}
+
+bool World::RunUntilQuiet() {
+  Heal();
+  const absl::Time healed_at = simulation_.Now();
+  // Traffic goes on for a little while, so that every partition shows that it still works.
+  if (!RunUntil(healed_at + absl::Seconds(5))) return false;
+  appending_ = false;
+  while (true) {
+    if (!RunUntil(simulation_.Now() + absl::Milliseconds(200))) return false;
+    const std::string missing = Missing();
+    if (missing.empty()) break;
+    if (simulation_.Now() > healed_at + kHealLimit) {
+      invariants_->Break("liveness", absl::StrCat(absl::FormatDuration(kHealLimit),
+                                                  " after the last fault ", missing));
+      return false;
+    }
+  }
+  healed_in_ = simulation_.Now() - healed_at;
+  // What comes late must do no harm either.
+  return RunUntil(simulation_.Now() + absl::Seconds(5));
+}
+
+std::map<std::string, uint64_t> World::Counters() const {
+  std::map<std::string, uint64_t> counters;
+  counters["events"] = invariants_->events().size();
+  counters["acknowledged"] = invariants_->acknowledged();
+  counters["delivered"] = invariants_->delivered();
+  counters["chain swaps"] = invariants_->swaps();
+  for (const auto& client : clients_) {
+    const IngestCounters& link = client->link->counters();
+    counters["blocks"] += link.blocks;
+    counters["blocks not stored"] += link.not_stored;
+    counters["blocks unknown"] += link.unknown;
+    counters["connections broken"] += link.broken;
+    counters["takeovers asked"] += link.take_overs;
+    const ProducerStats stats = client->producer->stats();
+    counters["outcome unknown"] += stats.unknown_events;
+    counters["outcome not stored"] += stats.not_stored_events;
+    counters["blocks retried"] += stats.blocks_retried;
+  }
+  const NetworkCounters& network = network_.counters();
+  counters["messages"] = network.sent;
+  counters["messages lost"] = network.lost + network.cut;
+  counters["messages repeated"] = network.repeated;
+  counters["messages reordered"] = network.reordered + network.lingered;
+  const SinkCounters& sink = database_->counters();
+  counters["sink opened"] = sink.opened;
+  counters["sink fenced"] = sink.fenced;
+  counters["sink ambiguous"] = sink.ambiguous;
+  counters["sink skipped"] = sink.skipped;
+  counters["heal ms"] = static_cast<uint64_t>(absl::ToInt64Milliseconds(healed_in_));
+  for (const auto& [fault, times] : faults_done_) {
+    counters[absl::StrCat("fault ", NameOf(fault))] = static_cast<uint64_t>(times);
+  }
+  return counters;
+}
+
+}  // namespace forebay

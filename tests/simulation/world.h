@@ -1,0 +1,111 @@
+// A whole simulated installation: zones of nodes, a metadata store, a network, a downstream, and
+// clients that append. Only the nodes' outside is simulated; inside run the production classes.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "producer/producer.h"
+#include "simulation/invariants.h"
+#include "simulation/plan.h"
+#include "simulation/sim_ingest_link.h"
+#include "simulation/sim_network.h"
+#include "simulation/sim_node.h"
+#include "simulation/sim_sink.h"
+#include "support/sim_executor.h"
+
+namespace forebay {
+
+// Gets a line for everything worth telling. Null: no trace.
+using TraceLine = std::function<void(const std::string&)>;
+
+class World {
+ public:
+  World(uint64_t seed, const Plan& plan, TraceLine trace);
+  ~World();
+
+  // Starts nodes and clients.
+  void Start();
+  // Runs with the plan's faults. False when an invariant broke.
+  bool RunWithFaults();
+  // Heals everything and waits until all is acknowledged, delivered and fully replicated.
+  bool RunUntilQuiet();
+
+  Simulation& simulation() { return simulation_; }
+  Invariants& invariants() { return *invariants_; }
+  const std::map<Fault, int>& faults_done() const { return faults_done_; }
+  // What was exercised, for the report.
+  std::map<std::string, uint64_t> Counters() const;
+
+ private:
+  struct Client {
+    Client(World& world, int number, Random random);
+    NodeId id;
+    SimExecutor loop;
+    SimClock clock;
+    Random random;
+    std::unique_ptr<SimIngestLink> link;
+    std::unique_ptr<Producer> producer;
+    uint64_t appended = 0;
+  };
+
+  // Building.
+  void MakeNodes();
+  void MakeClients();
+  void SetLinks();
+  std::vector<NodeId> AllIds() const;
+  void TraceNetwork();
+  void LookAtChains();
+
+  // The workload.
+  void AppendLater(Client& client);
+  void AppendOne(Client& client);
+
+  // Faults.
+  void ScheduleFaults();
+  void ScheduleFault(Fault fault, absl::Duration every);
+  void Inject(Fault fault);
+  void InjectInNode(Fault fault, SimNode& node);
+  void InjectInNetwork(Fault fault, SimNode& node);
+  void InjectTakeOver(bool hand_over);
+  void Isolate(const NodeId& node, int directions, bool cut);
+  void Flap(const NodeId& from, const NodeId& to, int times);
+  void CutFor(const NodeId& from, const NodeId& to, absl::Duration time);
+  void StartLater(SimNode& node, absl::Duration after);
+  bool MayWipe() const;
+  SimNode& AnyNode();
+  absl::Duration Draw(absl::Duration from, absl::Duration to) { return random_.Between(from, to); }
+  void Heal();
+
+  std::string Missing() const;
+  // Steps until then, or until an invariant breaks.
+  bool RunUntil(absl::Time end);
+  void Note(const std::string& line);
+
+  const Plan plan_;
+  const TraceLine trace_;
+  Random random_;
+  Simulation simulation_;
+  const absl::Time start_ = simulation_.Now();
+  SimExecutor server_loop_{simulation_};  // of the metadata store
+  ObservedExecutor metadata_loop_;
+  std::shared_ptr<MemoryMetadata> metadata_;
+  std::unique_ptr<Invariants> invariants_;
+  SimNetwork network_;
+  std::unique_ptr<SimDatabase> database_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  bool faulty_ = true;
+  bool appending_ = true;
+  std::set<NodeId> stopping_;
+  std::map<Fault, int> faults_done_;
+  absl::Duration healed_in_;
+};
+
+}  // namespace forebay
