@@ -56,6 +56,8 @@ struct OwnershipListener {
   absl::AnyInvocable<void(const PartitionId&, Epoch epoch, Offset committed)> committed;
   // This node no longer owns it.
   absl::AnyInvocable<void(const PartitionId&)> lost;
+  // The store has failed and refuses every write: stop the process and open the store anew.
+  absl::AnyInvocable<void(const absl::Status&)> store_failed;
 };
 
 // Thread-safe; works on the executor `loop` only, and calls back there. `reads` runs blocking reads

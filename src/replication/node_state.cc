@@ -1,0 +1,289 @@
+#include "replication/node_state.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "replication/producer_table.h"
+#include "runtime/log.h"
+
+namespace forebay {
+namespace {
+
+constexpr absl::Duration kSwapRetry = absl::Milliseconds(50);
+constexpr size_t kTrimBytesMax = 8 << 20;
+
+// Blocking: the snapshot first. If the blocks can still be read from the extent's start after
+// that, the snapshot was the one that is true there.
+FetchReply ReadSegment(WalStore& store, const FetchRequest& request, SegmentExtent extent) {
+  FetchReply reply{request.request, request.segment, FetchAnswer::kHave, extent, {}, {}};
+  const auto fail = [&](const absl::Status& status) {
+    const bool surely = status.code() == absl::StatusCode::kNotFound;
+    reply.answer = surely ? FetchAnswer::kSurelyNot : FetchAnswer::kUnknown;
+    return reply;
+  };
+  if (request.with_snapshot) {
+    auto snapshot = store.ReadSnapshot(request.segment);
+    if (!snapshot.ok()) return fail(snapshot.status());
+    reply.snapshot = *std::move(snapshot);
+  }
+  const Offset from = std::max(request.from, extent.start);
+  if (from >= extent.tail) return reply;
+  auto blocks = store.Read(request.segment, from, request.bytes_max);
+  if (!blocks.ok()) return fail(blocks.status());
+  // What is not durable yet is not here yet.
+  std::erase_if(*blocks, [&](const StoredBlock& block) { return block.end() > extent.tail; });
+  reply.blocks = *std::move(blocks);
+  return reply;
+}
+
+}  // namespace
+
+NodeState::NodeState(Clock& clock, Executor& loop, Executor& reads, Random random, WalStore& store,
+                     MetadataStore& metadata, Transport& transport, ReplicatorOptions options)
+    : clock_(clock),
+      loop_(loop),
+      reads_(reads),
+      random_(random),
+      store_(store),
+      metadata_(metadata),
+      transport_(transport),
+      options_(std::move(options)),
+      replica_(options_.self.id, store.marker().incarnation, store.content_at_open()),
+      started_at_(clock.Now()) {
+  options_.self.incarnation = store.marker().incarnation;
+}
+
+void NodeState::Post(Task task) {
+  loop_.Post([weak = weak_from_this(), task = std::move(task)]() mutable {
+    const auto state = weak.lock();
+    if (state != nullptr && !state->stopped_) task();
+  });
+}
+
+void NodeState::PostAfter(absl::Duration delay, Task task) {
+  loop_.PostAfter(delay, [weak = weak_from_this(), task = std::move(task)]() mutable {
+    const auto state = weak.lock();
+    if (state != nullptr && !state->stopped_) task();
+  });
+}
+
+void NodeState::Send(Outbox outbox) {
+  for (auto& [to, message] : outbox.messages) {
+    if (to != self().id) {
+      transport_.Send(to, std::move(message));
+      continue;
+    }
+    Post([this, message = std::move(message)]() mutable {
+      dispatch_(self().id, std::move(message));
+    });
+  }
+}
+
+void NodeState::Write(ReplicaCore::Writes writes) {
+  if (writes.empty()) return;
+  store_.Write(std::move(writes), [weak = weak_from_this(), this](const absl::Status& status) {
+    const auto state = weak.lock();
+    if (state == nullptr) return;
+    Post([this, status] {
+      if (!status.ok()) {
+        store_status_ = status;
+        return;
+      }
+      Outbox out;
+      replica_.OnDurable(out);
+      Send(std::move(out));
+    });
+  });
+}
+
+void NodeState::ServeFetch(const FetchRequest& request, FetchDone done) {
+  const auto extent = replica_.DurableExtent(request.segment);
+  if (!extent.has_value()) {
+    done({request.request, request.segment, FetchAnswer::kSurelyNot, {}, {}, {}});
+    return;
+  }
+  reads_.Post([weak = weak_from_this(), this, request, extent = *extent,
+               done = std::move(done)]() mutable {
+    const auto state = weak.lock();
+    if (state == nullptr || state->stopped_) return;
+    FetchReply reply = ReadSegment(store_, request, extent);
+    Post([reply = std::move(reply), done = std::move(done)]() mutable { done(std::move(reply)); });
+  });
+}
+
+void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offset floor) {
+  for (const Segment& segment : chain.segments) {
+    const SegmentKey key{partition, segment.epoch};
+    const auto extent = replica_.DurableExtent(key);
+    const bool leaves_soon = segment.end.has_value() && *segment.end <= floor;
+    if (!extent.has_value() || leaves_soon || extent->start >= std::min(floor, extent->tail) ||
+        trimming_[key]) {
+      continue;
+    }
+    trimming_[key] = true;
+    reads_.Post([weak = weak_from_this(), this, key, extent = *extent, floor] {
+      const auto state = weak.lock();
+      if (state == nullptr || state->stopped_) return;
+      const FetchReply read =
+          ReadSegment(store_, {0, key, extent.start, kTrimBytesMax, true}, extent);
+      auto table = ProducerTable::Decode(read.snapshot.value_or(""));
+      Offset start = extent.start;
+      if (read.answer == FetchAnswer::kHave && table.ok()) {
+        for (const StoredBlock& block : read.blocks) {
+          if (block.first != start || block.end() > floor) break;
+          table->Apply(block.block.stamp(), block.block.event_count(), block.first);
+          start = block.end();
+        }
+      }
+      Post([this, key, before = extent.start, start,
+            snapshot = table.ok() ? table->Encode() : std::string()] {
+        trimming_.erase(key);
+        Write(replica_.Trim(key, before, start, snapshot));
+      });
+    });
+  }
+}
+
+void NodeState::SwapChain(const PartitionId& partition, uint64_t version, Chain chain,
+                          absl::AnyInvocable<void(ChainSwap)> done) {
+  TrySwap(partition, version, chain, std::move(done));
+}
+
+void NodeState::TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,
+                        absl::AnyInvocable<void(ChainSwap)> done) {
+  metadata_.CompareAndSwap(
+      ChainKey(partition), version, Encode(chain),
+      [weak = weak_from_this(), this, partition, version, chain,
+       done = std::move(done)](SwapResult result) mutable {
+        const auto state = weak.lock();
+        if (state == nullptr) return;
+        Post([this, partition, version, chain = std::move(chain), done = std::move(done),
+              result = std::move(result)]() mutable {
+          if (result.ok()) {
+            done({true, {*result, std::move(chain)}});
+          } else if (absl::IsAborted(result.status())) {
+            // An earlier try of ours, thought lost, may have been the one that moved the version.
+            ReadChain(partition, [chain = std::move(chain),
+                                  done = std::move(done)](VersionedChain now) mutable {
+              const Segment& mine = chain.segments.back();
+              const bool applied = std::any_of(
+                  now.chain.segments.begin(), now.chain.segments.end(), [&](const Segment& s) {
+                    return s.epoch == mine.epoch && s.owner == mine.owner &&
+                           s.owner_life == mine.owner_life;
+                  });
+              done({applied, std::move(now)});
+            });
+          } else {
+            PostAfter(kSwapRetry, [this, partition, version, chain = std::move(chain),
+                                   done = std::move(done)]() mutable {
+              TrySwap(partition, version, chain, std::move(done));
+            });
+          }
+        });
+      });
+}
+
+void NodeState::ReadChain(const PartitionId& partition,
+                          absl::AnyInvocable<void(VersionedChain)> done) {
+  metadata_.Read(
+      ChainKey(partition), [weak = weak_from_this(), this, partition, done = std::move(done)](
+                               absl::StatusOr<std::optional<MetadataRecord>> record) mutable {
+        const auto state = weak.lock();
+        if (state == nullptr) return;
+        Post([this, partition, done = std::move(done), record = std::move(record)]() mutable {
+          if (record.ok() && !record->has_value()) {
+            done({});
+            return;
+          }
+          absl::StatusOr<Chain> chain = record.status();
+          if (record.ok()) chain = DecodeChain((*record)->value);
+          if (chain.ok()) {
+            done({(*record)->version, *std::move(chain)});
+            return;
+          }
+          if (record.ok()) {
+            Log(LogLevel::kError,
+                absl::StrCat("cannot read the chain of ", partition.ToString(),
+                             ", asking again: ", std::string(chain.status().message())));
+          }
+          PostAfter(kSwapRetry, [this, partition, done = std::move(done)]() mutable {
+            ReadChain(partition, std::move(done));
+          });
+        });
+      });
+}
+
+void NodeState::SetRecord(const NodeRecord& record) {
+  nodes_[record.id].record = record;
+  std::map<NodeId, std::string> addresses;
+  for (const auto& [id, view] : nodes_) {
+    if (view.record.has_value() && id != self().id) addresses[id] = view.record->address;
+  }
+  transport_.SetPeers(std::move(addresses));
+}
+
+void NodeState::SetAlive(const NodeId& node, ProcessLife life, bool alive) {
+  NodeView& view = nodes_[node];
+  if (view.alive != alive) view.since = Now();
+  view.life = life;
+  view.alive = alive;
+}
+
+const NodeRecord* NodeState::Record(const NodeId& node) const {
+  if (node == self().id) return &options_.self;
+  const auto found = nodes_.find(node);
+  return found == nodes_.end() || !found->second.record.has_value() ? nullptr
+                                                                    : &*found->second.record;
+}
+
+bool NodeState::IsAliveView(const NodeView& view) const {
+  return view.record.has_value() && view.alive && view.life == view.record->life;
+}
+
+bool NodeState::IsAlive(const NodeId& node) const {
+  if (node == self().id) return true;
+  const auto found = nodes_.find(node);
+  return found != nodes_.end() && IsAliveView(found->second);
+}
+
+bool NodeState::OwnerSeemsGone(const Segment& segment) const {
+  if (segment.owner == self().id) return segment.owner_life != self().life;
+  const auto found = nodes_.find(segment.owner);
+  if (found != nodes_.end() && found->second.alive) return found->second.life != segment.owner_life;
+  // Our own start is not the peer's failure: it has had no time to be heard yet.
+  return Now() - started_at_ > 2 * options_.liveness.suspect_after;
+}
+
+std::vector<NodeRecord> NodeState::LiveNodes() const {
+  std::vector<NodeRecord> live{self()};
+  for (const auto& [id, view] : nodes_) {
+    if (id != self().id && IsAliveView(view) && !view.record->draining) {
+      live.push_back(*view.record);
+    }
+  }
+  return live;
+}
+
+std::vector<RepairNode> NodeState::RepairNodes() const {
+  std::vector<RepairNode> nodes{{self(), true, false}};
+  for (const auto& [id, view] : nodes_) {
+    if (id == self().id || !view.record.has_value()) continue;
+    const bool alive = IsAliveView(view);
+    const absl::Time gone_since = std::max(view.since, started_at_);
+    const bool gone_long = !alive && Now() - gone_since > options_.liveness.replace_after;
+    nodes.push_back({*view.record, alive, gone_long});
+  }
+  return nodes;
+}
+
+std::vector<NodeStatus> NodeState::Statuses() const {
+  std::vector<NodeStatus> statuses{{self(), true}};
+  for (const auto& [id, view] : nodes_) {
+    if (id != self().id && view.record.has_value()) {
+      statuses.push_back({*view.record, IsAliveView(view)});
+    }
+  }
+  return statuses;
+}
+
+}  // namespace forebay

@@ -1,0 +1,125 @@
+// NodeState: what all partitions of a node share: its store and replica core, the peers, and the
+// ways to write, send, read and swap. Part of the driver; knows no protocol decisions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "forebay/clock.h"
+#include "metadata/metadata_store.h"
+#include "metadata/records.h"
+#include "replication/outbox.h"
+#include "replication/repair.h"
+#include "replication/replica.h"
+#include "replication/replicator.h"
+#include "replication/transport.h"
+#include "runtime/executor.h"
+#include "runtime/random.h"
+#include "wal/wal_store.h"
+
+namespace forebay {
+
+// A chain as the metadata store held it at a version; version 0: there is none yet.
+struct VersionedChain {
+  uint64_t version = 0;
+  Chain chain;
+};
+
+// How a swap of a chain ended. `now` is what the metadata store holds.
+struct ChainSwap {
+  bool applied = false;  // the proposed last segment is (or was) in the chain by our doing
+  VersionedChain now;
+};
+
+// Confined to the loop. Lives until no task refers to it.
+class NodeState : public std::enable_shared_from_this<NodeState> {
+ public:
+  using Dispatch = absl::AnyInvocable<void(const NodeId& from, Message message)>;
+  using FetchDone = absl::AnyInvocable<void(FetchReply)>;
+
+  NodeState(Clock& clock, Executor& loop, Executor& reads, Random random, WalStore& store,
+            MetadataStore& metadata, Transport& transport, ReplicatorOptions options);
+
+  absl::Time Now() const { return clock_.Now(); }
+  Random& random() { return random_; }
+  ReplicaCore& replica() { return replica_; }
+  const ReplicatorOptions& options() const { return options_; }
+  const NodeRecord& self() const { return options_.self; }
+  MetadataStore& metadata() { return metadata_; }
+  uint64_t NewRequest() { return ++requests_ << 40; }
+
+  // Runs the task on the loop, unless the node has stopped by then.
+  void Post(Task task);
+  void PostAfter(absl::Duration delay, Task task);
+  void Stop() { stopped_ = true; }
+  bool stopped() const { return stopped_; }
+
+  // Messages to this node come back through the loop.
+  void SetDispatch(Dispatch dispatch) { dispatch_ = std::move(dispatch); }
+  void Send(Outbox outbox);
+  // Makes a batch of the replica core's durable, then sends what waited for it.
+  void Write(ReplicaCore::Writes writes);
+  // The store's failure, once there is one.
+  const absl::Status& store_status() const { return store_status_; }
+
+  // Reads the node's own store for a FetchRequest.
+  void ServeFetch(const FetchRequest& request, FetchDone done);
+  // Drops what has reached every sink from this node's copies of the partition's open segment.
+  void TrimLocal(const PartitionId& partition, const Chain& chain, Offset floor);
+
+  // Swaps until the outcome is known: a time-out is settled by another swap (roll-settles).
+  void SwapChain(const PartitionId& partition, uint64_t version, Chain chain,
+                 absl::AnyInvocable<void(ChainSwap)> done);
+  void ReadChain(const PartitionId& partition, absl::AnyInvocable<void(VersionedChain)> done);
+
+  // --- nodes
+  void SetRecord(const NodeRecord& record);
+  void SetAlive(const NodeId& node, ProcessLife life, bool alive);
+  void SetDraining(bool draining) { options_.self.draining = draining; }
+  const NodeRecord* Record(const NodeId& node) const;
+  // It sends heartbeats, from the life that is registered.
+  bool IsAlive(const NodeId& node) const;
+  // The process that opened the segment is gone for sure, or seems to be.
+  bool OwnerSeemsGone(const Segment& segment) const;
+  // Alive and not draining; this node among them.
+  std::vector<NodeRecord> LiveNodes() const;
+  std::vector<RepairNode> RepairNodes() const;
+  std::vector<NodeStatus> Statuses() const;
+
+ private:
+  struct NodeView {
+    std::optional<NodeRecord> record;
+    ProcessLife life;  // of the last heartbeat
+    bool alive = false;
+    absl::Time since;  // when `alive` last changed
+  };
+
+  void TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,
+               absl::AnyInvocable<void(ChainSwap)> done);
+  bool IsAliveView(const NodeView& view) const;
+
+  Clock& clock_;
+  Executor& loop_;
+  Executor& reads_;
+  Random random_;
+  WalStore& store_;
+  MetadataStore& metadata_;
+  Transport& transport_;
+  ReplicatorOptions options_;
+  ReplicaCore replica_;
+  const absl::Time started_at_;
+  Dispatch dispatch_;
+  std::map<NodeId, NodeView> nodes_;
+  std::map<SegmentKey, bool> trimming_;
+  absl::Status store_status_;
+  uint64_t requests_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace forebay

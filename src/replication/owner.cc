@@ -1,0 +1,371 @@
+#include "replication/owner.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "replication/quorum.h"
+
+namespace forebay {
+namespace {
+
+// Blocks of one mirror message; larger ones hold up what comes behind them on the stream.
+constexpr size_t kMessageBytesMax = 1 << 20;
+constexpr size_t kMessageBlocksMax = 64;
+// A replica that does not answer is tried again after resend_after, twice that, ... up to 2^4.
+constexpr int kSilentRoundsMax = 4;
+constexpr absl::Duration kRetryHint = absl::Milliseconds(20);
+
+AppendResult NotStored(absl::Status status) {
+  return {.outcome = Outcome::kNotStored, .status = std::move(status)};
+}
+
+}  // namespace
+
+OwnerCore::OwnerCore(PartitionId partition, Segment segment, ProducerTable table,
+                     OwnerOptions options, absl::Time now)
+    : partition_(std::move(partition)),
+      options_(options),
+      segment_(std::move(segment)),
+      table_(std::move(table)),
+      next_(segment_.base),
+      committed_(segment_.base) {
+  table_.ForgetIdle(now, options_.forget_producer_after);
+  committed_table_ = table_;
+  Restart(now);
+}
+
+void OwnerCore::Restart(absl::Time now) {
+  FOREBAY_CHECK(segment_.base == committed_, "a segment opens where the last one was sealed");
+  committed_table_.ForgetIdle(now, options_.forget_producer_after);
+  open_snapshot_ = committed_table_.Encode();
+  progress_.assign(segment_.replicas.size(), Progress{});
+  for (Progress& progress : progress_) {
+    progress.tail = progress.sent = segment_.base;
+    progress.last_news = now;
+  }
+  segment_bytes_ = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.first >= segment_.base) segment_bytes_ += entry.block.bytes().size();
+  }
+  opened_at_ = now;
+}
+
+void OwnerCore::Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& out) {
+  using Kind = ProducerVerdict::Kind;
+  const ProducerVerdict verdict = table_.Check(block.stamp(), block.event_count());
+  const std::string& producer = block.stamp().producer.value();
+  if (verdict.kind == Kind::kRepeat) {
+    // repeat-waits: acknowledged only once the original is committed.
+    if (verdict.offset + block.event_count() <= committed_) {
+      out.results.emplace_back(ticket, Acknowledged(verdict.offset));
+      return;
+    }
+    for (Entry& entry : entries_) {
+      if (entry.first == verdict.offset) entry.tickets.push_back(ticket);
+    }
+    return;
+  }
+  if (verdict.kind == Kind::kGap || verdict.kind == Kind::kFenced) {
+    const bool gap = verdict.kind == Kind::kGap;
+    out.results.emplace_back(
+        ticket, NotStored(absl::FailedPreconditionError(absl::StrCat(
+                    "producer '", producer, "' on ", partition_.ToString(),
+                    gap ? " leaves a gap: sequence " : " is fenced: epoch ",
+                    gap ? block.stamp().first_sequence : block.stamp().producer_epoch,
+                    gap ? " came, expected " : " came, there is already ", verdict.expected,
+                    gap ? "; send again from there" : "; start with a higher epoch"))));
+    return;
+  }
+  if (entries_bytes_ + block.bytes().size() > options_.window_bytes && !entries_.empty()) {
+    out.results.emplace_back(
+        ticket, NotStored(WithRetryAfter(
+                    absl::ResourceExhaustedError(absl::StrCat(
+                        partition_.ToString(), " has ", entries_bytes_,
+                        " bytes waiting to be committed, window_bytes is ", options_.window_bytes)),
+                    kRetryHint)));
+    return;
+  }
+  table_.Apply(block.stamp(), block.event_count(), next_);
+  table_.Touch(block.stamp().producer, now);
+  entries_bytes_ += block.bytes().size();
+  segment_bytes_ += block.bytes().size();
+  entries_.push_back({next_, std::move(block), {ticket}});
+  next_ = entries_.back().end();
+  PumpAll(now, out);
+}
+
+void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl::Time now,
+                              OwnerOutput& out) {
+  const int index = IndexOf(segment_.replicas, from);
+  // ack-epoch: an answer about an earlier segment says nothing about this one.
+  if (index < 0 || reply.segment.epoch != segment_.epoch) return;
+  Progress& progress = progress_[static_cast<size_t>(index)];
+  switch (reply.answer) {
+    case ReplicaAnswer::kFenced:
+      if (reply.fence > segment_.epoch) out.fenced = reply.fence;
+      return;
+    case ReplicaAnswer::kLimbo:
+      progress.limbo = true;
+      return;
+    case ReplicaAnswer::kFailed:
+      return;  // asked again on tick
+    case ReplicaAnswer::kNotOpen:
+      progress.opened = progress.open_sent = false;  // sent anew on tick
+      return;
+    case ReplicaAnswer::kHolds:
+      break;
+  }
+  if (!progress.opened || reply.tail > progress.tail) {
+    progress.last_news = now;
+    progress.silent_rounds = 0;
+  }
+  progress.opened = true;
+  // Beyond `next_` only when the answer is older than this core; never count what was not sent.
+  progress.tail = std::max(progress.tail, std::min(reply.tail, next_));
+  progress.sent = std::max(progress.sent, progress.tail);
+  while (!progress.in_flight.empty() && progress.in_flight.front().first <= progress.tail) {
+    progress.in_flight_bytes -= progress.in_flight.front().second;
+    progress.in_flight.pop_front();
+  }
+  AdvanceCommitted(now, out);
+  Pump(static_cast<size_t>(index), now, out);
+}
+
+void OwnerCore::AdvanceCommitted(absl::Time now, OwnerOutput& out) {
+  if (rolling_) return;  // roll-freezes
+  std::vector<Offset> tails;
+  for (const Progress& progress : progress_) tails.push_back(progress.tail);
+  const auto reached = HighestAckedOffset(segment_.rule, segment_.replicas, tails);
+  if (reached.has_value() && *reached > committed_) {
+    for (Entry& entry : entries_) {
+      if (entry.first < committed_) continue;
+      if (entry.end() > *reached) break;
+      committed_table_.Apply(entry.block.stamp(), entry.block.event_count(), entry.first);
+      committed_table_.Touch(entry.block.stamp().producer, now);
+      for (const Ticket ticket : entry.tickets) {
+        out.results.emplace_back(ticket, Acknowledged(entry.first));
+      }
+      entry.tickets.clear();
+      committed_ = entry.end();
+    }
+  }
+  DropSettled();
+  out.readable_more = true;
+}
+
+Offset OwnerCore::readable() const {
+  const int self = IndexOf(segment_.replicas, segment_.owner);
+  return self < 0 ? committed_ : std::min(committed_, progress_[static_cast<size_t>(self)].tail);
+}
+
+// A block stays in memory until it is committed and the owner's own store can serve it.
+void OwnerCore::DropSettled() {
+  while (!entries_.empty() && entries_.front().end() <= readable()) {
+    entries_bytes_ -= entries_.front().block.bytes().size();
+    entries_.pop_front();
+  }
+}
+
+void OwnerCore::PumpAll(absl::Time now, OwnerOutput& out) {
+  for (size_t i = 0; i < progress_.size(); i++) Pump(i, now, out);
+}
+
+void OwnerCore::Pump(size_t index, absl::Time now, OwnerOutput& out) {
+  Progress& progress = progress_[index];
+  if (rolling_ || progress.limbo || progress.reading) return;
+  if (progress.sent == next_) {
+    if (progress.opened || progress.open_sent) return;
+    progress.last_news = now;
+    SendTo(index, std::nullopt, progress.sent, {}, out);
+    return;
+  }
+  if (progress.in_flight.empty()) progress.last_news = now;
+  while (progress.sent < next_ && progress.in_flight_bytes < options_.mirror_window_bytes) {
+    if (entries_.empty() || progress.sent < entries_.front().first) {
+      progress.reading = true;
+      out.catch_ups.emplace_back(segment_.replicas[index].node, progress.sent);
+      return;
+    }
+    auto at =
+        std::lower_bound(entries_.begin(), entries_.end(), progress.sent,
+                         [](const Entry& entry, Offset offset) { return entry.first < offset; });
+    const Offset first = progress.sent;
+    std::vector<Block> blocks;
+    size_t bytes = 0;
+    for (; at != entries_.end() && blocks.size() < kMessageBlocksMax && bytes < kMessageBytesMax;
+         ++at) {
+      bytes += at->block.bytes().size();
+      blocks.push_back(at->block);
+    }
+    SendTo(index, std::nullopt, first, std::move(blocks), out);
+  }
+}
+
+void OwnerCore::SendTo(size_t index, std::optional<std::pair<Offset, std::string>> reopen,
+                       Offset first, std::vector<Block> blocks, OwnerOutput& out) {
+  Progress& progress = progress_[index];
+  MirrorRequest request;
+  request.segment = {partition_, segment_.epoch};
+  request.incarnation = segment_.replicas[index].incarnation;
+  request.base = segment_.base;
+  if (reopen.has_value()) {
+    request.base = reopen->first;
+    request.open_snapshot = std::move(reopen->second);
+  } else if (!progress.opened && !progress.open_sent) {
+    request.open_snapshot = open_snapshot_;
+  }
+  progress.open_sent = true;
+  request.first = first;
+  request.committed = committed_;
+  request.trim_floor = progress.told_floor = trim_floor_;
+  for (const Block& block : blocks) {
+    first = first + block.event_count();
+    progress.in_flight.emplace_back(first, block.bytes().size());
+    progress.in_flight_bytes += block.bytes().size();
+  }
+  progress.sent = std::max(progress.sent, first);
+  request.blocks = std::move(blocks);
+  out.outbox.Send(segment_.replicas[index].node, std::move(request));
+}
+
+void OwnerCore::Resend(size_t index, absl::Time now, OwnerOutput& out) {
+  Progress& progress = progress_[index];
+  progress.sent = progress.tail;
+  progress.in_flight.clear();
+  progress.in_flight_bytes = 0;
+  progress.last_news = now;
+  progress.open_sent = false;
+  progress.silent_rounds = std::min(progress.silent_rounds + 1, kSilentRoundsMax);
+  Pump(index, now, out);
+}
+
+void OwnerCore::OnCatchUp(const NodeId& to, std::optional<std::pair<Offset, std::string>> reopen,
+                          std::vector<StoredBlock> blocks, absl::Time now, OwnerOutput& out) {
+  const int index = IndexOf(segment_.replicas, to);
+  if (index < 0) return;
+  Progress& progress = progress_[static_cast<size_t>(index)];
+  progress.reading = false;
+  if (rolling_) return;
+  if (reopen.has_value() && reopen->first > progress.sent) progress.sent = reopen->first;
+  std::vector<Block> run;
+  Offset expected = progress.sent;
+  for (StoredBlock& stored : blocks) {
+    if (stored.first != expected) break;
+    expected = stored.end();
+    run.push_back(std::move(stored.block));
+  }
+  if (run.empty() && !reopen.has_value()) return;  // could not be read; asked again on tick
+  SendTo(static_cast<size_t>(index), std::move(reopen), progress.sent, std::move(run), out);
+  Pump(static_cast<size_t>(index), now, out);
+}
+
+void OwnerCore::OnTick(absl::Time now, OwnerOutput& out) {
+  if (rolling_) return;
+  for (size_t i = 0; i < progress_.size(); i++) {
+    Progress& progress = progress_[i];
+    const bool waits = progress.tail < next_ || !progress.opened;
+    const absl::Duration patience = options_.resend_after * (1 << progress.silent_rounds);
+    if (waits && !progress.limbo && !progress.reading && now - progress.last_news > patience) {
+      Resend(i, now, out);
+    } else if (!waits && progress.told_floor < trim_floor_) {
+      SendTo(i, std::nullopt, progress.sent, {}, out);
+    }
+  }
+}
+
+void OwnerCore::OnPeerBack(const NodeId& node, absl::Time now, OwnerOutput& out) {
+  const int index = IndexOf(segment_.replicas, node);
+  if (index < 0 || rolling_) return;
+  Progress& progress = progress_[static_cast<size_t>(index)];
+  progress.silent_rounds = 0;
+  if (progress.tail < next_ || !progress.opened) Resend(static_cast<size_t>(index), now, out);
+}
+
+void OwnerCore::SetTrimFloor(Offset floor, absl::Time now, OwnerOutput& out) {
+  FOREBAY_CHECK(floor <= committed_, "nothing is trimmed that is not committed");
+  trim_floor_ = std::max(trim_floor_, floor);
+  OnTick(now, out);
+}
+
+void OwnerCore::FinishRoll(Segment segment, absl::Time now, OwnerOutput& out) {
+  FOREBAY_CHECK(rolling_, "a roll finishes that did not begin");
+  rolling_ = false;
+  segment_ = std::move(segment);
+  Restart(now);
+  PumpAll(now, out);
+}
+
+void OwnerCore::AbortRoll(absl::Time now, OwnerOutput& out) {
+  rolling_ = false;
+  AdvanceCommitted(now, out);
+  PumpAll(now, out);
+}
+
+void OwnerCore::Settle(const Chain& chain, OwnerOutput& out) {
+  const Segment* mine = nullptr;
+  for (const Segment& segment : chain.segments) {
+    if (segment.epoch == segment_.epoch) mine = &segment;
+  }
+  for (Entry& entry : entries_) {
+    AppendResult result;
+    if (mine == nullptr || !mine->end.has_value()) {
+      result.status = absl::AbortedError(absl::StrCat(
+          partition_.ToString(), " was taken over from this owner, and the segment of ", "epoch ",
+          segment_.epoch.value(), " is gone: repeat with the same sequence to learn the outcome"));
+    } else if (entry.end() <= *mine->end) {
+      result = Acknowledged(entry.first);
+    } else {
+      result =
+          NotStored(WithRetryAfter(absl::UnavailableError(absl::StrCat(
+                                       partition_.ToString(), " was taken over by ",
+                                       chain.segments.back().owner.value(), ": send it there")),
+                                   absl::ZeroDuration()));
+    }
+    for (const Ticket ticket : entry.tickets) out.results.emplace_back(ticket, result);
+  }
+  entries_.clear();
+  entries_bytes_ = 0;
+}
+
+bool OwnerCore::AllCaughtUp() const {
+  return std::all_of(progress_.begin(), progress_.end(), [&](const Progress& progress) {
+    return progress.limbo ||
+           (progress.opened && progress.tail == next_ && progress.told_floor == trim_floor_);
+  });
+}
+
+bool OwnerCore::OpenedOnQuorum() const {
+  ReplicaMask opened = 0;
+  for (size_t i = 0; i < progress_.size(); i++) {
+    if (progress_[i].opened) opened |= ReplicaMask{1} << i;
+  }
+  return IsAckQuorum(segment_.rule, segment_.replicas, opened);
+}
+
+std::vector<NodeId> OwnerCore::InSync() const {
+  std::vector<NodeId> nodes;
+  for (size_t i = 0; i < progress_.size(); i++) {
+    if (progress_[i].opened && progress_[i].tail >= committed_) {
+      nodes.push_back(segment_.replicas[i].node);
+    }
+  }
+  return nodes;
+}
+
+bool OwnerCore::HasLimboReplica() const {
+  return std::any_of(progress_.begin(), progress_.end(),
+                     [](const Progress& progress) { return progress.limbo; });
+}
+
+AppendResult OwnerCore::Acknowledged(Offset first) const {
+  AppendResult result;
+  result.outcome = Outcome::kAcknowledged;
+  result.partition = partition_;
+  result.offset = first;
+  // At least this many: the rule is met. The exact set is not kept per block.
+  result.zones = segment_.rule.ack_zones;
+  return result;
+}
+
+}  // namespace forebay

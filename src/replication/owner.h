@@ -1,0 +1,143 @@
+// OwnerCore: the owner of a partition's open segment. It gives blocks their offsets, mirrors them,
+// and says when they are committed. (design.md section 6, "Owner" and "Roll".) Pure.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "forebay/errors.h"
+#include "metadata/records.h"
+#include "replication/message.h"
+#include "replication/outbox.h"
+#include "replication/producer_table.h"
+
+namespace forebay {
+
+// Chosen by the caller for each append; comes back with its result, once.
+using Ticket = uint64_t;
+
+struct OwnerOptions {
+  size_t window_bytes = 16 << 20;        // blocks held in memory; over it appends are refused
+  size_t mirror_window_bytes = 8 << 20;  // sent to one replica and not answered
+  absl::Duration resend_after = absl::Milliseconds(300);   // without an answer
+  absl::Duration forget_producer_after = absl::Hours(24);  // idle; Kafka's default is 24 h too
+};
+
+// What the owner wants of its driver, besides messages.
+struct OwnerOutput {
+  Outbox outbox;
+  std::vector<std::pair<Ticket, AppendResult>> results;
+  // A replica is behind what is in memory: read the owner's own store from there and call
+  // OnCatchUp. At most one such read per replica is under way.
+  std::vector<std::pair<NodeId, Offset>> catch_ups;
+  bool readable_more = false;
+  // A replica has been fenced at this epoch by a sealer.
+  std::optional<Epoch> fenced;
+};
+
+// Confined to one executor. The owner's own node is a replica like any other.
+class OwnerCore {
+ public:
+  // `segment` is open and in the chain (cas-first); `table` is true at its base.
+  OwnerCore(PartitionId partition, Segment segment, ProducerTable table, OwnerOptions options,
+            absl::Time now);
+
+  // Opens the segment on its replicas.
+  void Start(absl::Time now, OwnerOutput& out) { PumpAll(now, out); }
+  void Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& out);
+  void OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl::Time now,
+                     OwnerOutput& out);
+  // Blocks read for a catch-up. `start` and `snapshot` where the store begins after the offset that
+  // was asked for.
+  void OnCatchUp(const NodeId& to, std::optional<std::pair<Offset, std::string>> reopen,
+                 std::vector<StoredBlock> blocks, absl::Time now, OwnerOutput& out);
+  void OnTick(absl::Time now, OwnerOutput& out);
+  // The replica came back: send to it again at once.
+  void OnPeerBack(const NodeId& node, absl::Time now, OwnerOutput& out);
+  void SetTrimFloor(Offset floor, absl::Time now, OwnerOutput& out);
+
+  // From now until FinishRoll or AbortRoll nothing is committed (roll-freezes); the swap seals the
+  // segment at committed(). Appends are taken in and wait.
+  void BeginRoll() { rolling_ = true; }
+  // The swap is in the chain: `segment` is the new open one, based at committed(). What is in
+  // flight moves to it, at the same offsets.
+  void FinishRoll(Segment segment, absl::Time now, OwnerOutput& out);
+  // The chain surely does not hold the swap and never will.
+  void AbortRoll(absl::Time now, OwnerOutput& out);
+
+  // The partition has been taken over, and `chain` says by whom: every append that waits gets its
+  // result (settle-own-segment). The owner is done afterwards.
+  void Settle(const Chain& chain, OwnerOutput& out);
+
+  const Segment& segment() const { return segment_; }
+  bool rolling() const { return rolling_; }
+  Offset committed() const { return committed_; }
+  // Committed, and in the owner's own store.
+  Offset readable() const;
+  Offset trim_floor() const { return trim_floor_; }
+  Offset next() const { return next_; }
+  uint64_t segment_bytes() const { return segment_bytes_; }
+  absl::Time opened_at() const { return opened_at_; }
+  bool Idle() const { return entries_.empty() && !rolling_ && AllCaughtUp(); }
+  // The open snapshot is durable on an ack quorum, so earlier segments may leave the chain.
+  bool OpenedOnQuorum() const;
+  // Replicas that hold all that is committed, and those that say they are in limbo.
+  std::vector<NodeId> InSync() const;
+  bool HasLimboReplica() const;
+
+ private:
+  struct Entry {
+    Offset first;
+    Block block;
+    std::vector<Ticket> tickets;
+    Offset end() const { return first + block.event_count(); }
+  };
+  struct Progress {
+    Offset tail;                                      // durable there, at this epoch
+    Offset sent;                                      // sent up to here
+    std::deque<std::pair<Offset, size_t>> in_flight;  // end and bytes of what was sent
+    size_t in_flight_bytes = 0;
+    bool open_sent = false;  // since the last resend
+    bool opened = false;     // it said that it has the segment
+    bool reading = false;    // a catch-up read is under way
+    bool limbo = false;
+    absl::Time last_news;   // last progress or resend
+    int silent_rounds = 0;  // resends without news
+    Offset told_floor;
+  };
+
+  void Restart(absl::Time now);
+  void Pump(size_t index, absl::Time now, OwnerOutput& out);
+  void PumpAll(absl::Time now, OwnerOutput& out);
+  // `reopen`: where the replica is to begin instead of the segment's base, with its snapshot.
+  void SendTo(size_t index, std::optional<std::pair<Offset, std::string>> reopen, Offset first,
+              std::vector<Block> blocks, OwnerOutput& out);
+  void Resend(size_t index, absl::Time now, OwnerOutput& out);
+  void AdvanceCommitted(absl::Time now, OwnerOutput& out);
+  void DropSettled();
+  bool AllCaughtUp() const;
+  AppendResult Acknowledged(Offset first) const;
+
+  const PartitionId partition_;
+  const OwnerOptions options_;
+  Segment segment_;
+  std::vector<Progress> progress_;  // by index in segment_.replicas
+  ProducerTable table_;             // with everything that has an offset
+  ProducerTable committed_table_;   // with what is committed only
+  std::string open_snapshot_;       // true at the segment's base
+  std::deque<Entry> entries_;       // not committed, or not yet held by a local replica
+  size_t entries_bytes_ = 0;
+  Offset next_;  // offset of the next block
+  Offset committed_;
+  Offset trim_floor_;
+  uint64_t segment_bytes_ = 0;
+  absl::Time opened_at_;
+  bool rolling_ = false;
+};
+
+}  // namespace forebay

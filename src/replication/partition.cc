@@ -1,0 +1,293 @@
+#include "replication/partition.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "replication/placement.h"
+#include "replication/quorum.h"
+#include "runtime/log.h"
+
+namespace forebay {
+namespace {
+
+// How long an owner that hands over waits for what is in flight before it asks the other.
+constexpr absl::Duration kDrainBeforeHandOver = absl::Milliseconds(500);
+constexpr absl::Duration kAskHandOverAgain = absl::Milliseconds(100);
+constexpr absl::Duration kHandOverLimit = absl::Seconds(5);
+
+AppendResult Refused(absl::Status status, absl::Duration retry_after) {
+  return {.outcome = Outcome::kNotStored, .status = WithRetryAfter(std::move(status), retry_after)};
+}
+
+}  // namespace
+
+PartitionDriver::PartitionDriver(NodeState& node, OwnershipListener& listener, PartitionId id,
+                                 StreamOptions stream)
+    : node_(node), listener_(listener), id_(std::move(id)), stream_(std::move(stream)) {}
+
+PartitionDriver::~PartitionDriver() = default;
+
+bool PartitionDriver::IsMine(const Segment& segment) const {
+  return segment.owner == node_.self().id && segment.owner_life == node_.self().life;
+}
+
+void PartitionDriver::Append(Block block, Replicator::AppendDone done) {
+  const auto refuse = [&](const std::string& why, absl::Duration retry_after) {
+    done(Refused(absl::UnavailableError(absl::StrCat(id_.ToString(), ": ", why)), retry_after));
+  };
+  if (!node_.store_status().ok()) {
+    refuse("the store of this node has failed", absl::Milliseconds(100));
+  } else if (owner_ == nullptr) {
+    refuse(HasChain() ? absl::StrCat("this node is not the owner, ", Last().owner.value(), " is")
+                      : std::string("has no owner yet"),
+           absl::ZeroDuration());
+  } else if (hand_over_.has_value() || node_.self().draining) {
+    refuse("is being handed over", absl::Milliseconds(20));
+  } else {
+    ReplicaMask alive = 0;
+    const Segment& segment = owner_->segment();
+    for (size_t i = 0; i < segment.replicas.size(); i++) {
+      if (node_.IsAlive(segment.replicas[i].node)) alive |= ReplicaMask{1} << i;
+    }
+    if (!IsAckQuorum(segment.rule, segment.replicas, alive)) {
+      refuse(absl::StrCat("too few zones are alive for ack_copies ", segment.rule.ack_copies,
+                          " in ack_zones ", segment.rule.ack_zones),
+             absl::Milliseconds(100));
+      return;
+    }
+    const Ticket ticket = ++tickets_;
+    waiting_[ticket] = {std::move(done)};
+    OwnerOutput out;
+    owner_->Append(std::move(block), ticket, node_.Now(), out);
+    Flush(std::move(out));
+  }
+}
+
+void PartitionDriver::Flush(OwnerOutput out) {
+  node_.Send(std::move(out.outbox));
+  for (auto& [ticket, result] : out.results) {
+    auto waiting = waiting_.extract(ticket);
+    if (!waiting.empty()) waiting.mapped().done(std::move(result));
+  }
+  for (auto& [to, from] : out.catch_ups) CatchUp(to, from);
+  if (out.readable_more) AnnounceCommitted();
+  if (out.fenced.has_value() && !fenced_since_.has_value()) {
+    fenced_since_ = node_.Now();
+    ReadChainAgain();
+  }
+}
+
+void PartitionDriver::AnnounceCommitted() {
+  if (owner_ == nullptr || !listener_.committed) return;
+  listener_.committed(id_, owner_->segment().epoch, owner_->readable());
+}
+
+void PartitionDriver::ReadChainAgain() {
+  node_.ReadChain(id_, [this](VersionedChain chain) { OnChain(std::move(chain)); });
+}
+
+void PartitionDriver::OnChain(VersionedChain chain) {
+  if (swapping_) {
+    if (!newer_.has_value() || chain.version > newer_->version) newer_ = std::move(chain);
+    return;
+  }
+  if (chain.version > chain_.version && !chain.chain.segments.empty()) Adopt(std::move(chain));
+}
+
+void PartitionDriver::Adopt(VersionedChain chain) {
+  const bool new_owner = !HasChain() || chain.chain.segments.back().epoch != Last().epoch;
+  chain_ = std::move(chain);
+  node_.Write(node_.replica().OnChain(id_, chain_.version, chain_.chain));
+  sealer_.reset();  // it was about an older chain
+  if (new_owner) gone_since_.reset();
+  if (owner_ != nullptr && (owner_->segment().epoch != Last().epoch || !IsMine(Last()))) {
+    LoseOwnership();
+  }
+}
+
+void PartitionDriver::LoseOwnership() {
+  OwnerOutput out;
+  owner_->Settle(chain_.chain, out);
+  owner_.reset();
+  repair_.reset();
+  fenced_since_.reset();
+  Flush(std::move(out));
+  Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": now owned by ", Last().owner.value(),
+                                    " at epoch ", Last().epoch.value()));
+  if (listener_.lost) listener_.lost(id_);
+  FinishHandOver(absl::OkStatus());
+}
+
+void PartitionDriver::BecomeOwner(ProducerTable table) {
+  const ReplicatorOptions& options = node_.options();
+  owner_ =
+      std::make_unique<OwnerCore>(id_, Last(), std::move(table),
+                                  OwnerOptions{.window_bytes = options.window_bytes,
+                                               .mirror_window_bytes = options.mirror_window_bytes},
+                                  node_.Now());
+  repair_ = std::make_unique<RepairCore>(id_, node_.self().id, node_.NewRequest());
+  fenced_since_.reset();
+  gone_since_.reset();
+  Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": this node owns it at epoch ",
+                                    Last().epoch.value(), ", from offset ", Last().base.value()));
+  OwnerOutput out;
+  owner_->Start(node_.Now(), out);
+  out.readable_more = true;
+  Flush(std::move(out));
+}
+
+void PartitionDriver::OnMessage(const NodeId& from, Message message) {
+  const absl::Time now = node_.Now();
+  if (const auto* reply = std::get_if<MirrorReply>(&message)) {
+    if (owner_ == nullptr) return;
+    OwnerOutput out;
+    owner_->OnMirrorReply(from, *reply, now, out);
+    Flush(std::move(out));
+  } else if (const auto* request = std::get_if<MirrorRequest>(&message)) {
+    trim_wish_ = std::max(trim_wish_, request->trim_floor);
+  } else if (const auto* fence = std::get_if<FenceReply>(&message)) {
+    Outbox out;
+    if (sealer_ != nullptr) sealer_->OnFenceReply(from, *fence, now, out);
+    AfterSealerStep(std::move(out));
+  } else if (const auto* copy = std::get_if<CopyReply>(&message)) {
+    Outbox out;
+    if (repair_ != nullptr) repair_->OnCopyReply(from, *copy, now, out);
+    if (sealer_ != nullptr) sealer_->OnCopyReply(from, *copy, now, out);
+    AfterSealerStep(std::move(out));
+  } else if (const auto* fetch = std::get_if<FetchReply>(&message)) {
+    Outbox out;
+    if (repair_ != nullptr) repair_->OnFetchReply(from, *fetch, now, out);
+    if (sealer_ != nullptr) sealer_->OnFetchReply(from, *fetch, now, out);
+    AfterSealerStep(std::move(out));
+    auto reader = remote_reads_.extract(fetch->request);
+    if (!reader.empty()) FinishRemoteRead(*fetch, std::move(reader.mapped()));
+  } else if (const auto* probe = std::get_if<Probe>(&message)) {
+    const bool owns = owner_ != nullptr && owner_->segment().epoch >= probe->epoch &&
+                      !fenced_since_.has_value() && node_.store_status().ok();
+    Outbox out;
+    out.Send(from, ProbeReply{id_, probe->epoch, owns});
+    node_.Send(std::move(out));
+  } else if (const auto* answer = std::get_if<ProbeReply>(&message)) {
+    if (!probe_.has_value() || probe_->epoch != answer->epoch) return;
+    if (!answer->owns) StartTakeover();
+    FinishProbe(absl::OkStatus());
+  } else if (const auto* hand_over = std::get_if<forebay::HandOver>(&message)) {
+    if (!HasChain() || hand_over->epoch > Last().epoch) ReadChainAgain();
+    if (HasChain() && hand_over->epoch == Last().epoch && !IsMine(Last())) StartTakeover();
+  }
+}
+
+void PartitionDriver::OnPeerBack(const NodeId& peer) {
+  if (owner_ == nullptr) return;
+  OwnerOutput out;
+  owner_->OnPeerBack(peer, node_.Now(), out);
+  Flush(std::move(out));
+}
+
+bool PartitionDriver::Busy() const {
+  return sealer_ != nullptr || probe_.has_value() || hand_over_.has_value() ||
+         (owner_ != nullptr && !owner_->Idle()) || (repair_ != nullptr && !repair_->Idle());
+}
+
+void PartitionDriver::OnTick() {
+  const absl::Time now = node_.Now();
+  if (owner_ != nullptr) {
+    OwnerOutput out;
+    owner_->OnTick(now, out);
+    Flush(std::move(out));
+  }
+  Outbox out;
+  if (repair_ != nullptr) repair_->OnTick(now, out);
+  if (sealer_ != nullptr) sealer_->OnTick(node_.LiveNodes(), now, out);
+  AfterSealerStep(std::move(out));
+  if (probe_.has_value() && now >= probe_->deadline) {
+    StartTakeover();
+    FinishProbe(absl::OkStatus());
+  }
+  if (hand_over_.has_value()) PursueHandOver();
+}
+
+void PartitionDriver::SetTrimFloor(Offset floor) { trim_wish_ = std::max(trim_wish_, floor); }
+
+void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
+  if (owner_ == nullptr) {
+    done(absl::FailedPreconditionError(
+        absl::StrCat(id_.ToString(), " is not owned by this node",
+                     HasChain() ? absl::StrCat(", but by ", Last().owner.value()) : "")));
+    return;
+  }
+  if (to.empty()) {
+    for (const NodeId& node : owner_->InSync()) {
+      const NodeRecord* record = node_.Record(node);
+      const bool fit = record != nullptr && !record->draining && node_.IsAlive(node);
+      if (node != node_.self().id && fit && to.empty()) to = node;
+    }
+  }
+  if (to.empty() || to == node_.self().id || !node_.IsAlive(to)) {
+    done(absl::FailedPreconditionError(absl::StrCat(id_.ToString(), " cannot be handed over: ",
+                                                    to.empty()
+                                                        ? "no other replica is alive and in sync"
+                                                        : "node " + to.value() + " is not alive")));
+    return;
+  }
+  FinishHandOver(absl::AbortedError("another hand-over began"));
+  hand_over_ = HandOverRound{std::move(to), absl::InfinitePast(), node_.Now() + kHandOverLimit,
+                             std::move(done)};
+  PursueHandOver();
+}
+
+void PartitionDriver::PursueHandOver() {
+  const absl::Time now = node_.Now();
+  HandOverRound& round = *hand_over_;
+  if (now >= round.deadline) {
+    FinishHandOver(absl::DeadlineExceededError(
+        absl::StrCat(id_.ToString(), ": node ", round.to.value(), " did not take over within ",
+                     absl::FormatDuration(kHandOverLimit))));
+    return;
+  }
+  const bool settled = owner_->committed() == owner_->next();
+  const bool waited = now >= round.deadline - kHandOverLimit + kDrainBeforeHandOver;
+  if ((!settled && !waited) || now - round.asked_at < kAskHandOverAgain) return;
+  round.asked_at = now;
+  Outbox out;
+  out.Send(round.to, forebay::HandOver{id_, owner_->segment().epoch});
+  node_.Send(std::move(out));
+}
+
+void PartitionDriver::FinishHandOver(absl::Status status) {
+  if (!hand_over_.has_value()) return;
+  StatusCallback done = std::move(hand_over_->done);
+  hand_over_.reset();
+  done(std::move(status));
+}
+
+PartitionStatus PartitionDriver::Status() const {
+  PartitionStatus status;
+  status.partition = id_;
+  status.chain_version = chain_.version;
+  status.chain = chain_.chain;
+  if (owner_ == nullptr) return status;
+  status.owned_here = true;
+  status.committed = owner_->committed();
+  status.trim_floor = owner_->trim_floor();
+  status.in_sync = owner_->InSync();
+  status.under_replicated = repair_->under_replicated();
+  if (static_cast<int>(status.in_sync.size()) < stream_.copies) status.under_replicated++;
+  return status;
+}
+
+void PartitionDriver::Stop() {
+  for (auto& [ticket, waiting] : std::exchange(waiting_, {})) {
+    waiting.done({.outcome = Outcome::kUnknown,
+                  .status = absl::DeadlineExceededError(absl::StrCat(
+                      id_.ToString(), ": the node stopped before the outcome was known"))});
+  }
+  for (auto& [request, reader] : std::exchange(remote_reads_, {})) {
+    reader.done(absl::CancelledError("the node stops"));
+  }
+  FinishProbe(absl::CancelledError("the node stops"));
+  FinishHandOver(absl::CancelledError("the node stops"));
+}
+
+}  // namespace forebay

@@ -1,0 +1,130 @@
+// PartitionDriver: one partition as this node sees it. Runs the cores that the partition needs at
+// the moment (owner, sealer, repair) and decides when a roll, a takeover or a trim begins.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "replication/node_state.h"
+#include "replication/owner.h"
+#include "replication/repair.h"
+#include "replication/sealer.h"
+
+namespace forebay {
+
+// Confined to the node's loop.
+class PartitionDriver {
+ public:
+  using StatusCallback = absl::AnyInvocable<void(absl::Status)>;
+
+  PartitionDriver(NodeState& node, OwnershipListener& listener, PartitionId id,
+                  StreamOptions stream);
+  ~PartitionDriver();
+
+  // --- from the outside
+  void Append(Block block, Replicator::AppendDone done);
+  void Read(Offset from, size_t bytes_max, Replicator::ReadDone done);
+  void SetTrimFloor(Offset floor);
+  void TakeOver(Epoch seen_epoch, StatusCallback done);
+  void HandOver(NodeId to, StatusCallback done);
+  PartitionStatus Status() const;
+  // Answers whoever waits, as unknown.
+  void Stop();
+
+  // --- what happens
+  void OnChain(VersionedChain chain);
+  void OnMessage(const NodeId& from, Message message);
+  void OnPeerBack(const NodeId& node);
+  // Every few milliseconds while Busy().
+  void OnTick();
+  // A few times a second: is everything as it should be?
+  void Survey();
+  bool Busy() const;
+
+ private:
+  struct Waiting {
+    Replicator::AppendDone done;
+  };
+  struct ProbeRound {
+    Epoch epoch;
+    absl::Time deadline;
+    std::vector<StatusCallback> done;
+  };
+  struct HandOverRound {
+    NodeId to;
+    absl::Time asked_at = absl::InfinitePast();
+    absl::Time deadline;
+    StatusCallback done;
+  };
+
+  bool HasChain() const { return !chain_.chain.segments.empty(); }
+  const Segment& Last() const { return chain_.chain.segments.back(); }
+  // This process opened the chain's open segment.
+  bool IsMine(const Segment& segment) const;
+
+  // partition.cc
+  void Flush(OwnerOutput out);
+  void Adopt(VersionedChain chain);
+  void LoseOwnership();
+  void BecomeOwner(ProducerTable table);
+  void AnnounceCommitted();
+  void ReadChainAgain();
+  void FinishHandOver(absl::Status status);
+  void PursueHandOver();
+
+  // partition_takeover.cc
+  void SurveyOwnership();
+  absl::Duration TakeoverDelay() const;
+  void CreateChain();
+  void StartTakeover();
+  void AfterSealerStep(Outbox out);
+  void ProposeTakeover();
+  void EndAttempt();
+  void FinishProbe(absl::Status status);
+  void SurveyRoll();
+  bool RollIsDue(const std::vector<Replica>& placed) const;
+  void Roll(std::vector<Replica> replicas, QuorumRule rule);
+  void SurveyRepair();
+  void SurveyTrim();
+  void SwapEdited(Chain chain);
+  void FinishSwap(VersionedChain now);
+
+  // partition_read.cc
+  struct RemoteRead {
+    Segment segment;
+    Replicator::ReadDone done;
+  };
+  void CatchUp(const NodeId& to, Offset from);
+  void ReadRemote(const Segment& segment, Offset from, size_t bytes_max, Replicator::ReadDone done);
+  void FinishRemoteRead(const FetchReply& reply, RemoteRead reader);
+  std::vector<StoredBlock> CutToCommitted(const Segment& segment,
+                                          std::vector<StoredBlock> blocks) const;
+
+  NodeState& node_;
+  OwnershipListener& listener_;
+  const PartitionId id_;
+  const StreamOptions stream_;
+
+  VersionedChain chain_;
+  std::optional<VersionedChain> newer_;  // came while a swap of ours was under way
+  bool swapping_ = false;
+  std::unique_ptr<OwnerCore> owner_;
+  std::unique_ptr<SealerCore> sealer_;
+  std::unique_ptr<RepairCore> repair_;
+  std::map<Ticket, Waiting> waiting_;
+  Ticket tickets_ = 0;
+  std::map<uint64_t, RemoteRead> remote_reads_;
+
+  absl::Time attempt_started_;
+  absl::Time next_attempt_;               // not before: back-off
+  std::optional<absl::Time> gone_since_;  // the owner seems gone since
+  std::optional<absl::Time> fenced_since_;
+  std::optional<ProbeRound> probe_;
+  std::optional<HandOverRound> hand_over_;
+  Offset trim_wish_;
+};
+
+}  // namespace forebay

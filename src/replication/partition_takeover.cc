@@ -1,0 +1,289 @@
+// PartitionDriver: takeover, roll, repair and trim: everything that changes the chain.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "replication/partition.h"
+#include "replication/placement.h"
+#include "replication/quorum.h"
+#include "runtime/log.h"
+
+namespace forebay {
+namespace {
+
+// An owner that is there answers a probe within a round trip; this allows for a busy machine.
+constexpr absl::Duration kProbeLimit = absl::Milliseconds(150);
+constexpr absl::Duration kAttemptLimit = absl::Seconds(3);
+// How much longer each further node in line waits before it takes over instead of the first.
+constexpr absl::Duration kTakeoverStep = absl::Milliseconds(400);
+// A partition that never had an owner waits this long for zones that are registered but not up.
+constexpr absl::Duration kWaitForZones = absl::Seconds(3);
+// A fenced owner whose chain nobody changed takes over itself after this.
+constexpr absl::Duration kSealerPatience = absl::Milliseconds(300);
+
+}  // namespace
+
+void PartitionDriver::Survey() {
+  if (swapping_ || node_.stopped()) return;
+  if (!node_.store_status().ok()) return;
+  SurveyOwnership();
+  if (owner_ != nullptr && !swapping_ && sealer_ == nullptr) SurveyRoll();
+  if (owner_ != nullptr && !swapping_ && sealer_ == nullptr) SurveyRepair();
+  SurveyTrim();
+}
+
+void PartitionDriver::SurveyOwnership() {
+  if (node_.self().draining || sealer_ != nullptr) return;
+  const absl::Time now = node_.Now();
+  if (owner_ != nullptr) {
+    if (fenced_since_.has_value() && now - *fenced_since_ > kSealerPatience) StartTakeover();
+    return;
+  }
+  if (HasChain() && !node_.OwnerSeemsGone(Last())) {
+    gone_since_.reset();
+    return;
+  }
+  if (!gone_since_.has_value()) gone_since_ = now;
+  if (now - *gone_since_ < TakeoverDelay()) return;
+  if (HasChain()) {
+    StartTakeover();
+  } else {
+    CreateChain();
+  }
+}
+
+// The first live replica in rendezvous order goes at once, each later one a step after it, then
+// the nodes that are no replicas.
+absl::Duration PartitionDriver::TakeoverDelay() const {
+  std::vector<NodeRecord> order = RendezvousOrder(id_, node_.LiveNodes());
+  if (HasChain()) {
+    std::stable_partition(order.begin(), order.end(), [&](const NodeRecord& node) {
+      const int index = IndexOf(Last().replicas, node.id);
+      return index >= 0 &&
+             Last().replicas[static_cast<size_t>(index)].incarnation == node.incarnation;
+    });
+  }
+  for (size_t rank = 0; rank < order.size(); rank++) {
+    if (order[rank].id == node_.self().id) return kTakeoverStep * static_cast<int64_t>(rank);
+  }
+  return absl::InfiniteDuration();
+}
+
+void PartitionDriver::CreateChain() {
+  const std::vector<NodeRecord> live = node_.LiveNodes();
+  std::vector<Replica> replicas = Place(id_, stream_.copies, node_.self(), live);
+  std::vector<Replica> registered;
+  for (const RepairNode& node : node_.RepairNodes()) {
+    registered.push_back({node.record.id, node.record.incarnation, node.record.zone});
+  }
+  const int zones = ZoneCount(replicas, AllOf(replicas));
+  const int wanted = std::max(stream_.ack_zones,
+                              std::min(stream_.copies, ZoneCount(registered, AllOf(registered))));
+  if (zones < wanted && node_.Now() - *gone_since_ < kWaitForZones) return;
+  const auto rule = RuleFor(stream_, replicas);
+  if (!rule.has_value()) return;
+  swapping_ = true;
+  Chain chain{{Segment{Epoch(1), Offset(), std::nullopt, *rule, std::move(replicas),
+                       node_.self().id, node_.self().life}}};
+  node_.SwapChain(id_, 0, std::move(chain), [this](ChainSwap swap) {
+    FinishSwap(std::move(swap.now));
+    if (HasChain() && IsMine(Last()) && Last().epoch == Epoch(1) && owner_ == nullptr) {
+      BecomeOwner(ProducerTable());
+    }
+  });
+}
+
+void PartitionDriver::FinishSwap(VersionedChain now) {
+  swapping_ = false;
+  if (now.version > chain_.version && !now.chain.segments.empty()) Adopt(std::move(now));
+  if (newer_.has_value()) OnChain(*std::exchange(newer_, std::nullopt));
+}
+
+void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
+  if (!HasChain() || seen_epoch > Last().epoch) {
+    ReadChainAgain();
+    done(absl::UnavailableError(absl::StrCat(id_.ToString(), ": this node has not heard of epoch ",
+                                             seen_epoch.value(), " yet")));
+  } else if (seen_epoch < Last().epoch || (owner_ != nullptr && !fenced_since_.has_value()) ||
+             sealer_ != nullptr || swapping_) {
+    done(absl::OkStatus());
+  } else if (node_.self().draining) {
+    done(absl::UnavailableError("this node is draining and takes over nothing"));
+  } else if (Last().owner == node_.self().id) {
+    StartTakeover();
+    done(absl::OkStatus());
+  } else {
+    if (!probe_.has_value()) {
+      probe_ = ProbeRound{Last().epoch, node_.Now() + kProbeLimit, {}};
+      Outbox out;
+      out.Send(Last().owner, Probe{id_, Last().epoch});
+      node_.Send(std::move(out));
+    }
+    probe_->done.push_back(std::move(done));
+  }
+}
+
+void PartitionDriver::FinishProbe(absl::Status status) {
+  if (!probe_.has_value()) return;
+  std::vector<StatusCallback> waiting = std::move(probe_->done);
+  probe_.reset();
+  for (StatusCallback& done : waiting) done(status);
+}
+
+void PartitionDriver::StartTakeover() {
+  const absl::Time now = node_.Now();
+  if (sealer_ != nullptr || swapping_ || now < next_attempt_ || node_.self().draining ||
+      !node_.store_status().ok() || !HasChain()) {
+    return;
+  }
+  if (owner_ != nullptr) owner_->BeginRoll();  // its own segment is about to be sealed
+  Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": taking over from ", Last().owner.value(),
+                                    " at epoch ", Last().epoch.value()));
+  attempt_started_ = now;
+  sealer_ = std::make_unique<SealerCore>(id_, chain_.version, chain_.chain, node_.self(),
+                                         node_.NewRequest());
+  Outbox out;
+  sealer_->Start(node_.LiveNodes(), now, out);
+  AfterSealerStep(std::move(out));
+}
+
+void PartitionDriver::AfterSealerStep(Outbox out) {
+  node_.Send(std::move(out));
+  if (sealer_ == nullptr || swapping_) return;
+  if (sealer_->phase() == SealerCore::Phase::kReady) {
+    ProposeTakeover();
+  } else if (sealer_->phase() == SealerCore::Phase::kFenced ||
+             node_.Now() - attempt_started_ > kAttemptLimit) {
+    EndAttempt();
+    ReadChainAgain();
+  }
+}
+
+void PartitionDriver::EndAttempt() {
+  sealer_.reset();
+  // Random, so that two would-be owners do not fence each other for ever.
+  next_attempt_ =
+      node_.Now() + node_.random().Between(absl::Milliseconds(20), absl::Milliseconds(200));
+}
+
+void PartitionDriver::ProposeTakeover() {
+  std::vector<Replica> replicas = Place(id_, stream_.copies, node_.self(), node_.LiveNodes());
+  const auto rule = RuleFor(stream_, replicas);
+  if (!rule.has_value()) {
+    EndAttempt();
+    return;
+  }
+  Segment open;
+  open.rule = *rule;
+  open.replicas = std::move(replicas);
+  swapping_ = true;
+  const Epoch epoch = sealer_->fence();
+  // The sealer is kept until the outcome is known, for its table.
+  auto sealer = std::shared_ptr<SealerCore>(std::move(sealer_));
+  node_.SwapChain(id_, sealer->chain_version(), sealer->Proposal(std::move(open)),
+                  [this, sealer, epoch](ChainSwap swap) {
+                    FinishSwap(std::move(swap.now));
+                    EndAttempt();
+                    // cas-first: owner only once the chain says so.
+                    if (IsMine(Last()) && Last().epoch == epoch && owner_ == nullptr) {
+                      BecomeOwner(sealer->TakeTable());
+                    }
+                  });
+}
+
+void PartitionDriver::SurveyRoll() {
+  if (fenced_since_.has_value() || owner_->rolling()) return;
+  std::vector<Replica> placed = Place(id_, stream_.copies, node_.self(), node_.LiveNodes());
+  const auto rule = RuleFor(stream_, placed);
+  if (rule.has_value() && RollIsDue(placed)) Roll(std::move(placed), *rule);
+}
+
+bool PartitionDriver::RollIsDue(const std::vector<Replica>& placed) const {
+  const Segment& segment = owner_->segment();
+  const std::vector<Replica>& now = segment.replicas;
+  const int zones = ZoneCount(now, AllOf(now));
+  const int placed_zones = ZoneCount(placed, AllOf(placed));
+  if (placed_zones > zones || placed.size() > now.size()) return true;  // a zone or node is back
+  for (const Replica& replica : now) {
+    const NodeRecord* record = node_.Record(replica.node);
+    const bool there = record != nullptr && record->incarnation == replica.incarnation &&
+                       node_.IsAlive(replica.node);
+    // A replica that leaves for good is replaced only if another can take its place.
+    const bool leaves = there && record->draining && IndexOf(placed, replica.node) < 0 &&
+                        placed.size() >= now.size();
+    if (!there || leaves) return true;
+  }
+  const SegmentOptions& limits = node_.options().segment;
+  const bool short_of_zones = zones < stream_.copies;
+  const uint64_t bytes_max = short_of_zones ? limits.short_of_zones_bytes_max : limits.bytes_max;
+  return owner_->segment_bytes() > bytes_max ||
+         (owner_->committed() > segment.base && node_.Now() - owner_->opened_at() > limits.age_max);
+}
+
+void PartitionDriver::Roll(std::vector<Replica> replicas, QuorumRule rule) {
+  owner_->BeginRoll();
+  Chain chain = chain_.chain;
+  const Epoch epoch = Next(owner_->segment().epoch);
+  if (owner_->committed() == owner_->segment().base) {
+    chain.segments.pop_back();  // an empty segment is replaced
+  } else {
+    chain.segments.back().end = owner_->committed();
+  }
+  chain.segments.push_back(Segment{epoch, owner_->committed(), std::nullopt, rule,
+                                   std::move(replicas), node_.self().id, node_.self().life});
+  swapping_ = true;
+  node_.SwapChain(id_, chain_.version, std::move(chain), [this, epoch](ChainSwap swap) {
+    swapping_ = false;
+    const Segment& last = swap.now.chain.segments.back();
+    const bool mine = owner_ != nullptr && IsMine(last);
+    OwnerOutput out;
+    if (mine && last.epoch == epoch) {
+      chain_ = std::move(swap.now);
+      node_.Write(node_.replica().OnChain(id_, chain_.version, chain_.chain));
+      owner_->FinishRoll(Last(), node_.Now(), out);
+      out.readable_more = true;
+      Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": new segment at epoch ", epoch.value(),
+                                        " on ", Last().replicas.size(), " replicas"));
+    } else if (mine && last.epoch == owner_->segment().epoch) {
+      owner_->AbortRoll(node_.Now(), out);
+    }
+    Flush(std::move(out));
+    FinishSwap(std::move(swap.now));
+  });
+}
+
+void PartitionDriver::SurveyRepair() {
+  Outbox out;
+  repair_->Survey(chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(),
+                  owner_->trim_floor(), node_.Now(), out);
+  node_.Send(std::move(out));
+  if (auto corrected = repair_->Proposal()) SwapEdited(*std::move(corrected));
+}
+
+// A change of sealed segments only: the open one, and so the ownership, stays as it is.
+void PartitionDriver::SwapEdited(Chain chain) {
+  swapping_ = true;
+  node_.SwapChain(id_, chain_.version, std::move(chain),
+                  [this](ChainSwap swap) { FinishSwap(std::move(swap.now)); });
+}
+
+void PartitionDriver::SurveyTrim() {
+  if (owner_ != nullptr && trim_wish_ > owner_->trim_floor()) {
+    OwnerOutput out;
+    owner_->SetTrimFloor(std::min(trim_wish_, owner_->committed()), node_.Now(), out);
+    Flush(std::move(out));
+  }
+  if (!HasChain() || trim_wish_ == Offset()) return;
+  node_.TrimLocal(id_, chain_.chain, owner_ != nullptr ? owner_->trim_floor() : trim_wish_);
+  if (owner_ == nullptr || swapping_ || sealer_ != nullptr) return;
+  Chain trimmed = chain_.chain;
+  std::erase_if(trimmed.segments, [&](const Segment& segment) {
+    return segment.end.has_value() && *segment.end <= owner_->trim_floor();
+  });
+  // The snapshot of the open segment replaces what earlier segments tell about producers.
+  if (trimmed.segments.size() < chain_.chain.segments.size() && owner_->OpenedOnQuorum()) {
+    SwapEdited(std::move(trimmed));
+  }
+}
+
+}  // namespace forebay

@@ -1,0 +1,26 @@
+// Which nodes hold a partition's segments, and who takes over first. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "metadata/records.h"
+
+namespace forebay {
+
+// Nodes in rendezvous order for the partition (highest random weight, Thaler and Ravishankar 1998):
+// every node computes the same order, and it changes little when nodes come and go.
+std::vector<NodeRecord> RendezvousOrder(const PartitionId& partition,
+                                        std::vector<NodeRecord> nodes);
+
+// At most `copies` replicas among `candidates`, `first` always among them, as many zones as there
+// are, then in rendezvous order.
+std::vector<Replica> Place(const PartitionId& partition, int copies, const NodeRecord& first,
+                           absl::Span<const NodeRecord> candidates);
+
+// The rule for a segment on these replicas: the stream's, or with fewer copies and zones when the
+// stream accepts that; nothing when these replicas may not acknowledge.
+std::optional<QuorumRule> RuleFor(const StreamOptions& stream, absl::Span<const Replica> replicas);
+
+}  // namespace forebay

@@ -1,0 +1,186 @@
+#include "replication/repair.h"
+
+#include <algorithm>
+
+#include "replication/placement.h"
+#include "replication/quorum.h"
+
+namespace forebay {
+namespace {
+
+// Copies of one partition under way at the same time: live traffic comes first.
+constexpr size_t kCopiersMax = 4;
+constexpr uint64_t kRequestsPerReader = uint64_t{1} << 32;
+
+const RepairNode* Find(const std::vector<RepairNode>& nodes, const NodeId& id) {
+  for (const RepairNode& node : nodes) {
+    if (node.record.id == id) return &node;
+  }
+  return nullptr;
+}
+
+// The node is there with the store that the list names.
+bool IsSame(const RepairNode* node, const Replica& replica) {
+  return node != nullptr && node->record.incarnation == replica.incarnation;
+}
+
+}  // namespace
+
+RepairCore::RepairCore(PartitionId partition, NodeId self, uint64_t request)
+    : partition_(std::move(partition)), self_(std::move(self)), request_(request) {}
+
+bool RepairCore::Confirmed(Epoch epoch, const Replica& replica) const {
+  const auto found = confirmed_.find({epoch, replica.node});
+  return found != confirmed_.end() && found->second == replica.incarnation;
+}
+
+void RepairCore::Survey(uint64_t chain_version, const Chain& chain, int copies,
+                        const std::vector<RepairNode>& nodes, Offset floor, absl::Time now,
+                        Outbox& out) {
+  CollectFinished();
+  // A copy request names the version it was decided on, so older ones are not worth going on with.
+  if (chain_version != chain_version_) copiers_.clear();
+  chain_version_ = chain_version;
+  chain_ = chain;
+  copies_ = copies;
+  nodes_ = nodes;
+  under_replicated_ = 0;
+  const Epoch oldest = chain.segments.front().epoch;
+  std::erase_if(confirmed_, [&](const auto& item) { return item.first.epoch < oldest; });
+  for (size_t i = 0; i + 1 < chain_.segments.size(); i++) {
+    if (*chain_.segments[i].end > floor) SurveySegment(chain_.segments[i], nodes, now, out);
+  }
+}
+
+void RepairCore::SurveySegment(const Segment& segment, const std::vector<RepairNode>& nodes,
+                               absl::Time now, Outbox& out) {
+  std::vector<Replica> staying;
+  int held = 0;
+  for (const Replica& replica : segment.replicas) {
+    const RepairNode* node = Find(nodes, replica.node);
+    if (!IsSame(node, replica)) continue;
+    if (!node->replace) staying.push_back(replica);
+    if (!node->alive) continue;
+    if (Confirmed(segment.epoch, replica)) {
+      held++;
+    } else {
+      StartCopier(segment, replica, now, out);
+    }
+  }
+  if (held < copies_) under_replicated_++;
+  // Who else should hold it: as if it were placed anew, with those that stay first.
+  std::vector<NodeRecord> candidates;
+  for (const RepairNode& node : nodes) {
+    if (node.alive && !node.replace && IndexOf(staying, node.record.id) < 0) {
+      candidates.push_back(node.record);
+    }
+  }
+  for (const bool new_zone : {true, false}) {
+    for (const NodeRecord& node : RendezvousOrder(partition_, candidates)) {
+      if (static_cast<int>(staying.size()) >= copies_) return;
+      const Replica joining{node.id, node.incarnation, node.zone};
+      const bool known_zone =
+          std::any_of(staying.begin(), staying.end(),
+                      [&](const Replica& replica) { return replica.zone == joining.zone; });
+      if (IndexOf(staying, node.id) >= 0 || (new_zone && known_zone)) continue;
+      staying.push_back(joining);
+      if (!Confirmed(segment.epoch, joining)) StartCopier(segment, joining, now, out);
+    }
+  }
+}
+
+void RepairCore::StartCopier(const Segment& segment, const Replica& target, absl::Time now,
+                             Outbox& out) {
+  const Key key{segment.epoch, target.node};
+  if (copiers_.contains(key) || copiers_.size() >= kCopiersMax) return;
+  std::vector<NodeId> sources;
+  for (const Replica& replica : segment.replicas) {
+    const RepairNode* node = Find(nodes_, replica.node);
+    if (replica.node == target.node || node == nullptr || !node->alive) continue;
+    const bool best = replica.node == self_ || Confirmed(segment.epoch, replica);
+    sources.insert(best ? sources.begin() : sources.end(), replica.node);
+  }
+  request_ += kRequestsPerReader;
+  const CopyTask task{{partition_, segment.epoch},
+                      segment.base,
+                      *segment.end,
+                      chain_.segments.back().epoch,
+                      chain_version_};
+  auto copier = std::make_unique<SegmentCopier>(task, target, std::move(sources), request_);
+  copier->Start(now, out);
+  copiers_[key] = std::move(copier);
+}
+
+void RepairCore::CollectFinished() {
+  std::erase_if(copiers_, [&](const auto& item) {
+    const SegmentCopier& copier = *item.second;
+    if (copier.state() == SegmentCopier::State::kHolds) {
+      confirmed_[item.first] = copier.target().incarnation;
+    }
+    return copier.state() != SegmentCopier::State::kRunning;
+  });
+}
+
+void RepairCore::OnCopyReply(const NodeId& from, const CopyReply& reply, absl::Time now,
+                             Outbox& out) {
+  const auto found = copiers_.find({reply.segment.epoch, from});
+  if (found == copiers_.end()) return;
+  found->second->OnCopyReply(from, reply, now, out);
+  CollectFinished();
+}
+
+void RepairCore::OnFetchReply(const NodeId& from, const FetchReply& reply, absl::Time now,
+                              Outbox& out) {
+  for (auto& [key, copier] : copiers_) copier->OnFetchReply(from, reply, now, out);
+}
+
+void RepairCore::OnTick(absl::Time now, Outbox& out) {
+  for (auto& [key, copier] : copiers_) copier->OnTick(now, out);
+}
+
+std::vector<Replica> RepairCore::Corrected(const Segment& segment) const {
+  std::vector<Replica> list;
+  std::vector<Replica> holders;
+  for (const Replica& replica : segment.replicas) {
+    const RepairNode* node = Find(nodes_, replica.node);
+    if (Confirmed(segment.epoch, replica)) holders.push_back(replica);
+    if (IsSame(node, replica) && !node->replace) list.push_back(replica);
+  }
+  for (const RepairNode& node : nodes_) {
+    const Replica joining{node.record.id, node.record.incarnation, node.record.zone};
+    if (IndexOf(list, joining.node) >= 0 || !Confirmed(segment.epoch, joining) || node.replace) {
+      continue;
+    }
+    list.push_back(joining);
+    holders.push_back(joining);
+  }
+  // Copy before swap: the list may only lose a name while an ack quorum of those that stay on it is
+  // known to hold everything.
+  std::vector<Replica> safe;
+  for (const Replica& replica : list) {
+    if (IndexOf(holders, replica.node) >= 0) safe.push_back(replica);
+  }
+  if (!IsAckQuorum(segment.rule, safe, AllOf(safe))) return segment.replicas;
+  // A name that leaves waits until there are as many copies as asked for.
+  for (const Replica& replica : segment.replicas) {
+    const bool leaves = IndexOf(list, replica.node) < 0;
+    if (leaves && static_cast<int>(safe.size()) < copies_) list.push_back(replica);
+  }
+  return list;
+}
+
+std::optional<Chain> RepairCore::Proposal() const {
+  Chain corrected = chain_;
+  bool changed = false;
+  for (size_t i = 0; i + 1 < corrected.segments.size(); i++) {
+    Segment& segment = corrected.segments[i];
+    std::vector<Replica> list = Corrected(segment);
+    if (list == segment.replicas) continue;
+    segment.replicas = std::move(list);
+    changed = true;
+  }
+  if (!changed) return std::nullopt;
+  return corrected;
+}
+
+}  // namespace forebay

@@ -1,0 +1,74 @@
+// RepairCore: the owner's care for the sealed segments of its partition: each on as many nodes and
+// zones as the stream asks for, its replica list true. (design.md section 6, "Repair".) Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "metadata/records.h"
+#include "replication/copier.h"
+#include "replication/message.h"
+#include "replication/outbox.h"
+
+namespace forebay {
+
+// What repair needs to know of a registered node.
+struct RepairNode {
+  NodeRecord record;
+  bool alive = false;
+  bool replace = false;  // gone for so long, or leaving, that its copies are made elsewhere
+};
+
+// Confined to one executor.
+class RepairCore {
+ public:
+  // `request` is a number of which the low 40 bits are this core's to use.
+  RepairCore(PartitionId partition, NodeId self, uint64_t request);
+
+  // Looks at the chain and the nodes, and starts or goes on with what is needed. Segments that end
+  // at or below `floor` are left to be trimmed.
+  void Survey(uint64_t chain_version, const Chain& chain, int copies,
+              const std::vector<RepairNode>& nodes, Offset floor, absl::Time now, Outbox& out);
+  void OnCopyReply(const NodeId& from, const CopyReply& reply, absl::Time now, Outbox& out);
+  void OnFetchReply(const NodeId& from, const FetchReply& reply, absl::Time now, Outbox& out);
+  void OnTick(absl::Time now, Outbox& out);
+
+  // The chain with corrected replica lists, if one can be corrected now: to be swapped in at the
+  // version of the last survey (repair model: "version").
+  std::optional<Chain> Proposal() const;
+  // Sealed segments that fewer live nodes are known to hold than asked for, at the last survey.
+  int under_replicated() const { return under_replicated_; }
+  bool Idle() const { return copiers_.empty(); }
+
+ private:
+  struct Key {
+    Epoch epoch;
+    NodeId node;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+
+  bool Confirmed(Epoch epoch, const Replica& replica) const;
+  void SurveySegment(const Segment& segment, const std::vector<RepairNode>& nodes, absl::Time now,
+                     Outbox& out);
+  void StartCopier(const Segment& segment, const Replica& target, absl::Time now, Outbox& out);
+  void CollectFinished();
+  // The list that a segment should have, given who is known to hold it.
+  std::vector<Replica> Corrected(const Segment& segment) const;
+
+  const PartitionId partition_;
+  const NodeId self_;
+  uint64_t request_;
+  uint64_t chain_version_ = 0;
+  Chain chain_;
+  int copies_ = 1;
+  std::vector<RepairNode> nodes_;
+  std::map<Key, Incarnation> confirmed_;  // known to hold the whole segment
+  std::map<Key, std::unique_ptr<SegmentCopier>> copiers_;
+  int under_replicated_ = 0;
+};
+
+}  // namespace forebay

@@ -1,0 +1,94 @@
+// ReplicaCore: what a node may store for others, and what it may say about it. (design.md section
+// 6, "Replica".) Pure: messages in, writes and messages out; one per node, all partitions.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "metadata/records.h"
+#include "replication/message.h"
+#include "replication/outbox.h"
+#include "wal/wal_store.h"
+
+namespace forebay {
+
+// Confined to one executor. Each call that returns writes wants them made durable as one batch, in
+// the order of the calls, and OnDurable called once for each such batch, in that order.
+class ReplicaCore {
+ public:
+  using Writes = std::vector<WalWrite>;
+
+  ReplicaCore(NodeId self, Incarnation incarnation, const WalContent& content);
+
+  Writes OnMirror(const NodeId& from, const MirrorRequest& request, Outbox& out);
+  Writes OnFence(const NodeId& from, const FenceRequest& request, Outbox& out);
+  Writes OnCopy(const NodeId& from, const CopyRequest& request, Outbox& out);
+  // The oldest batch that is not settled has become durable: the answers that waited for it go.
+  void OnDurable(Outbox& out);
+
+  // A chain was read, or heard of. Returns what to delete: copies that no segment names, provided
+  // that the chain is newer than every copy request answered and than the first chain seen by this
+  // process (repair model: "wanted"; hazard 4).
+  Writes OnChain(const PartitionId& partition, uint64_t version, const Chain& chain);
+
+  // Replaces the snapshot and drops blocks below `start`, unless the segment changed since its
+  // extent was read.
+  Writes Trim(const SegmentKey& key, Offset start_before, Offset start, std::string snapshot);
+
+  // Durable extent; nothing when there is no such segment (or it is not durable yet).
+  std::optional<SegmentExtent> DurableExtent(const SegmentKey& key) const;
+  // The partition's fence, durable or on its way.
+  Epoch FenceOf(const PartitionId& partition) const;
+  Incarnation incarnation() const { return incarnation_; }
+  // Segments of a partition that are held here.
+  std::vector<SegmentKey> SegmentsOf(const PartitionId& partition) const;
+
+ private:
+  struct SegmentState {
+    Offset start;
+    Offset next;                    // what is accepted next
+    std::optional<Offset> durable;  // local tail; nothing before the opening is durable
+    std::deque<std::pair<Offset, uint32_t>> recent;  // offset and checksum of the last blocks
+    uint64_t generation = 0;  // tells a segment from one that was dropped under the same key
+  };
+  struct PartitionState {
+    Epoch fence;
+    std::optional<uint64_t> first_version;  // of the first chain this process saw
+    uint64_t wanted = 0;                    // newest chain version of a copy request
+  };
+  // What becomes true, and is said, when a batch is durable.
+  struct Pending {
+    SegmentKey segment;
+    uint64_t generation = 0;
+    std::optional<Offset> tail;
+    std::optional<std::pair<NodeId, Message>> reply;  // its extent is filled in when it goes
+  };
+
+  // Opens the segment at `start` when it is missing, or when what is here ends before `start`
+  // (everything below `start` has been trimmed where the blocks come from).
+  SegmentState* OpenAt(const SegmentKey& key, const std::optional<std::string>& snapshot,
+                       Offset start, Writes& writes);
+  // Takes the blocks that continue the segment, skips those it has.
+  void Accept(const SegmentKey& key, SegmentState& state, Offset first,
+              const std::vector<Block>& blocks, Writes& writes);
+  // One of the blocks is not what is held at its offset. Cannot happen while an epoch has one
+  // owner; refused, because acknowledging it would lose an event.
+  bool Differs(const SegmentKey& key, Offset first, const std::vector<Block>& blocks) const;
+  void Answer(const NodeId& to, const SegmentKey& key, Message reply, const Writes& writes,
+              Outbox& out);
+  void FillIn(const SegmentKey& key, Message& reply) const;
+  MirrorReply Refuse(const MirrorRequest& request, ReplicaAnswer answer) const;
+
+  const NodeId self_;
+  const Incarnation incarnation_;
+  std::map<SegmentKey, SegmentState> segments_;
+  std::map<PartitionId, PartitionState> partitions_;
+  std::deque<Pending> pending_;
+  uint64_t generations_ = 0;
+};
+
+}  // namespace forebay

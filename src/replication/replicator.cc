@@ -1,0 +1,382 @@
+#include "replication/replicator.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "replication/node_state.h"
+#include "replication/partition.h"
+#include "runtime/log.h"
+#include "runtime/mutex.h"
+
+namespace forebay {
+namespace {
+
+constexpr absl::Duration kTickEvery = absl::Milliseconds(20);
+constexpr int kTicksPerSurvey = 10;
+constexpr absl::Duration kRegisterRetry = absl::Milliseconds(200);
+
+absl::Status UnknownPartition(const PartitionId& partition) {
+  return absl::NotFoundError(absl::StrCat("no partition ", partition.ToString(),
+                                          ": the stream does not exist, or has fewer partitions"));
+}
+
+}  // namespace
+
+// Confined to the loop, but for what says otherwise.
+class Replicator::Impl {
+ public:
+  Impl(Executor& loop, Transport& transport, std::shared_ptr<NodeState> node)
+      : loop_(loop), transport_(transport), node_(std::move(node)) {}
+
+  Executor& loop() { return loop_; }
+  NodeState& node() { return *node_; }
+
+  void Start(OwnershipListener listener) {
+    listener_ = std::move(listener);
+    node_->SetDispatch(
+        [this](const NodeId& from, Message message) { OnMessage(from, std::move(message)); });
+    transport_.Receive([node = node_.get(), weak = std::weak_ptr(node_), this](const NodeId& from,
+                                                                               Message message) {
+      const auto state = weak.lock();
+      if (state == nullptr) return;
+      node->Post([this, from, message = std::move(message)]() mutable {
+        OnMessage(from, std::move(message));
+      });
+    });
+    Register();
+    for (const StreamOptions& stream : node_->options().streams) CreateStream(stream);
+    Watch(kNodePrefix, [this](const MetadataRecord& record) { OnNode(record); });
+    Watch(kStreamPrefix, [this](const MetadataRecord& record) { OnStream(record); });
+    Watch(kChainPrefix, [this](const MetadataRecord& record) { OnChain(record); });
+    Tick();
+  }
+
+  void Stop() {
+    node_->Stop();
+    for (auto& [id, partition] : partitions_) partition->Stop();
+  }
+
+  PartitionDriver* Find(const PartitionId& partition) {
+    const auto found = partitions_.find(partition);
+    return found == partitions_.end() ? nullptr : found->second.get();
+  }
+
+  void HandOverAll(absl::AnyInvocable<void(absl::Status)> done);
+
+  std::vector<PartitionStatus> Statuses() const {
+    std::vector<PartitionStatus> statuses;
+    for (const auto& [id, partition] : partitions_) statuses.push_back(partition->Status());
+    return statuses;
+  }
+
+  void SetAlive(const NodeId& node, ProcessLife life, bool alive) {
+    node_->SetAlive(node, life, alive);
+    PublishNodes();
+    if (!alive) return;
+    for (auto& [id, partition] : partitions_) partition->OnPeerBack(node);
+  }
+
+  // Any thread.
+  std::vector<NodeStatus> Nodes() const {
+    MutexLock lock(mutex_);
+    return published_nodes_;
+  }
+
+ private:
+  // Writes this node's record, until it is written.
+  void Register();
+  void CreateStream(const StreamOptions& stream);
+  void Watch(std::string prefix, absl::AnyInvocable<void(const MetadataRecord&)> on_record);
+  void OnNode(const MetadataRecord& record);
+  void OnStream(const MetadataRecord& record);
+  void OnChain(const MetadataRecord& record);
+  void OnMessage(const NodeId& from, Message message);
+  void Tick();
+  void PublishNodes();
+
+  Executor& loop_;
+  Transport& transport_;
+  // Shared with its own callbacks under way.
+  const std::shared_ptr<NodeState> node_;
+  OwnershipListener listener_;
+  std::map<PartitionId, std::unique_ptr<PartitionDriver>> partitions_;
+  std::map<PartitionId, VersionedChain> chains_;  // of partitions whose stream is not known yet
+  std::set<std::string> seen_prefixes_;           // watches that have told what there is
+  int ticks_ = 0;
+  bool store_failure_told_ = false;
+  mutable Mutex mutex_;
+  std::vector<NodeStatus> published_nodes_ ABSL_GUARDED_BY(mutex_);
+};
+
+void Replicator::Impl::Register() {
+  const std::string key = NodeKey(node_->self().id);
+  node_->metadata().Read(key, [this, key, weak = std::weak_ptr(node_)](
+                                  absl::StatusOr<std::optional<MetadataRecord>> record) {
+    const auto node = weak.lock();
+    if (node == nullptr) return;
+    node->Post([this, key, record = std::move(record)] {
+      const auto again = [this] { node_->PostAfter(kRegisterRetry, [this] { Register(); }); };
+      if (!record.ok()) {
+        Log(LogLevel::kWarning, absl::StrCat("cannot register this node, trying again: ",
+                                             std::string(record.status().message())));
+        again();
+        return;
+      }
+      const uint64_t version = record->has_value() ? (*record)->version : 0;
+      node_->metadata().CompareAndSwap(
+          key, version, Encode(node_->self()),
+          [weak = std::weak_ptr(node_), again](const SwapResult& result) {
+            const auto node = weak.lock();
+            if (node == nullptr || result.ok()) return;
+            node->Post(again);
+          });
+    });
+  });
+}
+
+void Replicator::Impl::CreateStream(const StreamOptions& stream) {
+  node_->metadata().CompareAndSwap(
+      StreamKey(stream.name), 0, Encode(stream),
+      [this, stream, weak = std::weak_ptr(node_)](const SwapResult& result) {
+        const auto node = weak.lock();
+        if (node == nullptr || result.ok() || absl::IsAborted(result.status())) return;
+        node->Post([this, stream] {
+          node_->PostAfter(kRegisterRetry, [this, stream] { CreateStream(stream); });
+        });
+      });
+}
+
+void Replicator::Impl::Watch(std::string prefix,
+                             absl::AnyInvocable<void(const MetadataRecord&)> on_record) {
+  // Shared by the store's callback and the tasks that it posts.
+  auto handler =
+      std::make_shared<absl::AnyInvocable<void(const MetadataRecord&)>>(std::move(on_record));
+  node_->metadata().Watch(prefix, [this, prefix, handler, weak = std::weak_ptr(node_)](
+                                      std::vector<MetadataRecord> records) {
+    const auto node = weak.lock();
+    if (node == nullptr) return;
+    node->Post([this, prefix, handler, records = std::move(records)] {
+      for (const MetadataRecord& record : records) (*handler)(record);
+      seen_prefixes_.insert(prefix);
+    });
+  });
+}
+
+void Replicator::Impl::OnNode(const MetadataRecord& record) {
+  if (record.version == 0) return;
+  const auto node = DecodeNode(record.value);
+  if (!node.ok()) {
+    Log(LogLevel::kError, absl::StrCat("ignoring metadata record ", record.key, ": ",
+                                       std::string(node.status().message())));
+    return;
+  }
+  if (node->id != node_->self().id) node_->SetRecord(*node);
+  PublishNodes();
+}
+
+void Replicator::Impl::OnStream(const MetadataRecord& record) {
+  if (record.version == 0) return;
+  const auto stream = DecodeStream(record.value);
+  if (!stream.ok()) {
+    Log(LogLevel::kError, absl::StrCat("ignoring metadata record ", record.key, ": ",
+                                       std::string(stream.status().message())));
+    return;
+  }
+  for (uint32_t i = 0; i < stream->partitions; i++) {
+    const PartitionId id{stream->name, i};
+    auto& partition = partitions_[id];
+    if (partition != nullptr) continue;
+    partition = std::make_unique<PartitionDriver>(*node_, listener_, id, *stream);
+    auto chain = chains_.extract(id);
+    if (!chain.empty()) partition->OnChain(std::move(chain.mapped()));
+  }
+}
+
+void Replicator::Impl::OnChain(const MetadataRecord& record) {
+  const auto id = PartitionOfChainKey(record.key);
+  if (record.version == 0 || !id.ok()) return;
+  auto chain = DecodeChain(record.value);
+  if (!chain.ok()) {
+    Log(LogLevel::kError, absl::StrCat("ignoring metadata record ", record.key, ": ",
+                                       std::string(chain.status().message())));
+    return;
+  }
+  VersionedChain versioned{record.version, *std::move(chain)};
+  if (PartitionDriver* partition = Find(*id)) {
+    partition->OnChain(std::move(versioned));
+  } else {
+    chains_[*id] = std::move(versioned);
+  }
+}
+
+void Replicator::Impl::OnMessage(const NodeId& from, Message message) {
+  Outbox out;
+  ReplicaCore& replica = node_->replica();
+  if (const auto* mirror = std::get_if<MirrorRequest>(&message)) {
+    node_->Write(replica.OnMirror(from, *mirror, out));
+  } else if (const auto* fence = std::get_if<FenceRequest>(&message)) {
+    node_->Write(replica.OnFence(from, *fence, out));
+  } else if (const auto* copy = std::get_if<CopyRequest>(&message)) {
+    node_->Write(replica.OnCopy(from, *copy, out));
+  } else if (const auto* fetch = std::get_if<FetchRequest>(&message)) {
+    node_->ServeFetch(*fetch, [this, from](FetchReply reply) {
+      Outbox answer;
+      answer.Send(from, std::move(reply));
+      node_->Send(std::move(answer));
+    });
+  }
+  node_->Send(std::move(out));
+  const PartitionId* id = std::visit(
+      [](const auto& m) -> const PartitionId* {
+        if constexpr (requires { m.segment; }) {
+          return &m.segment.partition;
+        } else if constexpr (requires { m.partition; }) {
+          return &m.partition;
+        } else {
+          return nullptr;
+        }
+      },
+      message);
+  PartitionDriver* partition = id == nullptr ? nullptr : Find(*id);
+  if (partition != nullptr) partition->OnMessage(from, std::move(message));
+}
+
+void Replicator::Impl::Tick() {
+  const bool known = seen_prefixes_.size() == 3;
+  const bool survey = known && ++ticks_ % kTicksPerSurvey == 0;
+  for (auto& [id, partition] : partitions_) {
+    if (partition->Busy()) partition->OnTick();
+    if (survey) partition->Survey();
+  }
+  if (!node_->store_status().ok() && !store_failure_told_) {
+    store_failure_told_ = true;
+    Log(LogLevel::kError, absl::StrCat("the store has failed and takes no more writes: ",
+                                       std::string(node_->store_status().message())));
+    if (listener_.store_failed) listener_.store_failed(node_->store_status());
+  }
+  node_->PostAfter(kTickEvery, [this] { Tick(); });
+}
+
+void Replicator::Impl::PublishNodes() {
+  std::vector<NodeStatus> statuses = node_->Statuses();
+  MutexLock lock(mutex_);
+  published_nodes_ = std::move(statuses);
+}
+
+void Replicator::Impl::HandOverAll(absl::AnyInvocable<void(absl::Status)> done) {
+  struct Round {
+    size_t waiting = 1;
+    absl::Status status;
+    absl::AnyInvocable<void(absl::Status)> done;
+  };
+  // Shared by the hand-overs of all partitions, the last of which finishes it.
+  auto round = std::make_shared<Round>();
+  round->done = std::move(done);
+  const auto finish = [round](absl::Status status) {
+    round->status.Update(status);
+    if (--round->waiting == 0) round->done(round->status);
+  };
+  for (auto& [id, partition] : partitions_) {
+    if (!partition->Status().owned_here) continue;
+    round->waiting++;
+    partition->HandOver(NodeId(), finish);
+  }
+  node_->SetDraining(true);
+  Register();
+  finish(absl::OkStatus());
+}
+
+Replicator::Replicator(Clock& clock, Executor& loop, Executor& reads, Random random,
+                       WalStore& store, MetadataStore& metadata, Transport& transport,
+                       ReplicatorOptions options)
+    : impl_(std::make_shared<Impl>(
+          loop, transport,
+          std::make_shared<NodeState>(clock, loop, reads, random, store, metadata, transport,
+                                      std::move(options)))) {}
+
+Replicator::~Replicator() = default;
+
+void Replicator::Start(OwnershipListener listener) {
+  impl_->loop().Post([impl = impl_, listener = std::move(listener)]() mutable {
+    impl->Start(std::move(listener));
+  });
+}
+
+void Replicator::Stop(absl::AnyInvocable<void()> done) {
+  impl_->loop().Post([impl = impl_, done = std::move(done)]() mutable {
+    impl->Stop();
+    done();
+  });
+}
+
+void Replicator::Append(const PartitionId& partition, Block block, AppendDone done) {
+  impl_->loop().Post(
+      [impl = impl_, partition, block = std::move(block), done = std::move(done)]() mutable {
+        if (PartitionDriver* driver = impl->Find(partition); driver == nullptr) {
+          done({.outcome = Outcome::kNotStored, .status = UnknownPartition(partition)});
+        } else if (impl->node().stopped()) {
+          done({.outcome = Outcome::kNotStored,
+                .status = absl::UnavailableError("this node is stopping")});
+        } else {
+          driver->Append(std::move(block), std::move(done));
+        }
+      });
+}
+
+void Replicator::Read(const PartitionId& partition, Offset from, size_t bytes_max, ReadDone done) {
+  impl_->loop().Post([impl = impl_, partition, from, bytes_max, done = std::move(done)]() mutable {
+    if (PartitionDriver* driver = impl->Find(partition); driver != nullptr) {
+      driver->Read(from, bytes_max, std::move(done));
+    } else {
+      done(UnknownPartition(partition));
+    }
+  });
+}
+
+void Replicator::SetTrimFloor(const PartitionId& partition, Offset floor) {
+  impl_->loop().Post([impl = impl_, partition, floor] {
+    if (PartitionDriver* driver = impl->Find(partition)) driver->SetTrimFloor(floor);
+  });
+}
+
+void Replicator::TakeOver(const PartitionId& partition, Epoch seen_epoch,
+                          absl::AnyInvocable<void(absl::Status)> done) {
+  impl_->loop().Post([impl = impl_, partition, seen_epoch, done = std::move(done)]() mutable {
+    if (PartitionDriver* driver = impl->Find(partition); driver != nullptr) {
+      driver->TakeOver(seen_epoch, std::move(done));
+    } else {
+      done(UnknownPartition(partition));
+    }
+  });
+}
+
+void Replicator::HandOver(const PartitionId& partition, NodeId to,
+                          absl::AnyInvocable<void(absl::Status)> done) {
+  impl_->loop().Post(
+      [impl = impl_, partition, to = std::move(to), done = std::move(done)]() mutable {
+        if (PartitionDriver* driver = impl->Find(partition); driver != nullptr) {
+          driver->HandOver(std::move(to), std::move(done));
+        } else {
+          done(UnknownPartition(partition));
+        }
+      });
+}
+
+void Replicator::HandOverAll(absl::AnyInvocable<void(absl::Status)> done) {
+  impl_->loop().Post(
+      [impl = impl_, done = std::move(done)]() mutable { impl->HandOverAll(std::move(done)); });
+}
+
+void Replicator::Status(StatusDone done) {
+  impl_->loop().Post([impl = impl_, done = std::move(done)]() mutable { done(impl->Statuses()); });
+}
+
+std::vector<NodeStatus> Replicator::Nodes() const { return impl_->Nodes(); }
+
+void Replicator::SetAlive(const NodeId& node, ProcessLife life, bool alive) {
+  impl_->loop().Post([impl = impl_, node, life, alive] { impl->SetAlive(node, life, alive); });
+}
+
+}  // namespace forebay
