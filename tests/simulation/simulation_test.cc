@@ -17,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "runtime/log.h"
 #include "simulation/world.h"
 
 namespace forebay {
@@ -144,6 +145,7 @@ int Main(const std::vector<std::string>& arguments) {
       return 2;
     }
   }
+  SetUpLog(LogFormat::kHuman, trace ? LogLevel::kInfo : LogLevel::kError, "simulation");
   return seed ? RunOne(*seed, trace) : RunInProcesses(range.first, range.second);
 }
 
