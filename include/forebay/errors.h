@@ -28,8 +28,8 @@ struct AppendResult {
   Outcome outcome = Outcome::kUnknown;
   absl::Status status;  // OK exactly when acknowledged
   // When acknowledged: where it is. A repeat gets the offset of the original.
-  PartitionId partition;
-  Offset offset;
+  PartitionId partition = {};
+  Offset offset = {};
   // How many zones hold it at the acknowledgement (fewer than asked only with accept_degraded).
   int zones = 0;
 };

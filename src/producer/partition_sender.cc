@@ -1,0 +1,341 @@
+#include "producer/partition_sender.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status.h"
+
+namespace forebay {
+namespace {
+
+// An owner that is of no use for so long is in trouble: a client that cannot reach the owner for
+// 300 ms asks the next replica to take over (design.md section 6, "Liveness").
+constexpr absl::Duration kTroubleAfter = absl::Milliseconds(300);
+// Without any answer, and without news of another owner. Messages may be lost without a trace.
+constexpr absl::Duration kSendAgainAfter = absl::Seconds(1);
+constexpr absl::Duration kBackoffMin = absl::Milliseconds(5);
+constexpr int kBackoffDoublings = 5;  // up to 160 ms
+// A sequence is refused for good only after that many owners' answers in a row, because an owner
+// may have heard too little yet.
+constexpr int kSequenceRefusalsMax = 3;
+// Owners forget an idle producer after 24 h. Well before that it becomes a new one.
+constexpr absl::Duration kNewRunAfterIdle = absl::Hours(12);
+
+AppendResult NotStored(absl::Status status) {
+  return {.outcome = Outcome::kNotStored, .status = std::move(status)};
+}
+
+}  // namespace
+
+PartitionSender::PartitionSender(SenderContext& context, PartitionId partition)
+    : context_(context),
+      partition_(std::move(partition)),
+      producer_epoch_(context.batch.producer_epoch) {}
+
+Task PartitionSender::Guarded(absl::AnyInvocable<void()> task) {
+  return [alive = std::weak_ptr<bool>(alive_), task = std::move(task)]() mutable {
+    if (!alive.expired()) task();
+  };
+}
+
+bool PartitionSender::well() const {
+  return !route_.owner.empty() && failures_ == 0 && broken_.ok() && !Quiet(kTroubleAfter);
+}
+
+void PartitionSender::Add(AppendItem item) {
+  const absl::Time now = context_.clock.Now();
+  const size_t bytes = EncodedBytes(item.event);
+  if (Idle()) quiet_since_ = now;
+  const bool fits = !batches_.empty() &&
+                    batches_.back().bytes + bytes <= context_.batch.block_bytes_max &&
+                    batches_.back().events.size() < EventLimits::kBlockEventsMax;
+  if (!fits) batches_.emplace_back().since = now;
+  Batch& batch = batches_.back();
+  batch.waiting.push_back({.done = std::move(item.done),
+                           .taken = now,
+                           .memory_bytes = Producer::MemoryBytes(item.event)});
+  batch.events.push_back(std::move(item.event));
+  batch.bytes += bytes;
+  batch_bytes_ += bytes;
+  taken_++;
+}
+
+void PartitionSender::Hurry() {
+  hurry_until_ = taken_;
+  Pump();
+}
+
+bool PartitionSender::BatchMayLeave() const {
+  // Nothing is on its way: waiting would only cost time.
+  if (blocks_.empty() || batches_.size() > 1 || full()) return true;
+  const Batch& batch = batches_.front();
+  return taken_ - batch.events.size() < hurry_until_ ||
+         context_.clock.Now() - batch.since >= context_.batch.linger;
+}
+
+void PartitionSender::Pump() {
+  if (!broken_.ok()) return FailBatches(broken_);
+  if (Idle()) return;
+  if (route_.owner.empty()) return context_.refresh_routes();
+  if (context_.clock.Now() < resume_at_) return;
+  while (true) {
+    while (next_to_send_ < blocks_.size()) {
+      Sent& sent = blocks_[next_to_send_++];
+      if (!sent.settled) Send(sent);
+    }
+    if (blocks_.size() >= Producer::kWindowBlocks || batches_.empty()) return;
+    if (!BatchMayLeave()) return ArmLinger();
+    Seal();
+  }
+}
+
+void PartitionSender::ArmLinger() {
+  if (linger_armed_) return;
+  linger_armed_ = true;
+  const absl::Time due = batches_.front().since + context_.batch.linger;
+  context_.executor.PostAfter(std::max(due - context_.clock.Now(), absl::ZeroDuration()),
+                              Guarded([this] {
+                                linger_armed_ = false;
+                                Pump();
+                              }));
+}
+
+void PartitionSender::Seal() {
+  Batch batch = std::move(batches_.front());
+  batches_.pop_front();
+  batch_bytes_ -= batch.bytes;
+  const absl::Time now = context_.clock.Now();
+  if (context_.drawn && blocks_.empty() && now - last_settled_ >= kNewRunAfterIdle) StartNewRun();
+  absl::StatusOr<Block> block = EncodeBlock({.producer = context_.producer,
+                                             .producer_epoch = producer_epoch_,
+                                             .first_sequence = next_sequence_},
+                                            batch.events, context_.codec);
+  FOREBAY_CHECK(block.ok(), std::string(block.status().message()));
+  next_sequence_ += batch.events.size();
+  blocks_.push_back(Sent{
+      .number = next_number_++, .block = *std::move(block), .waiting = std::move(batch.waiting)});
+}
+
+void PartitionSender::Send(Sent& sent) {
+  (sent.attempts == 0 ? context_.counters.blocks_sent : context_.counters.blocks_retried)++;
+  sent.attempts++;
+  sent.open_attempts++;
+  context_.link.SendBlock(route_.owner, partition_, sent.block,
+                          [this, alive = std::weak_ptr<bool>(alive_), number = sent.number,
+                           generation = generation_](AppendResult result) {
+                            if (!alive.expired()) OnAnswer(number, generation, std::move(result));
+                          });
+}
+
+void PartitionSender::OnAnswer(uint64_t number, uint64_t generation, AppendResult result) {
+  const auto at = std::find_if(blocks_.begin(), blocks_.end(),
+                               [&](const Sent& sent) { return sent.number == number; });
+  if (at == blocks_.end() || at->settled) return;
+  switch (result.outcome) {
+    case Outcome::kAcknowledged:  // true whenever it comes, whoever says it
+      OnAcknowledged(*at, std::move(result));
+      return;
+    case Outcome::kNotStored:
+      at->open_attempts--;
+      if (generation == generation_) OnNotStored(*at, result.status);
+      return;
+    case Outcome::kUnknown:
+      if (generation != generation_) return;
+      context_.refresh_routes();
+      Rewind(Backoff(result.status));
+      return;
+  }
+}
+
+void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
+  failures_ = 0;
+  sequence_refusals_ = 0;
+  ask_next_ = 0;
+  quiet_since_ = last_settled_ = context_.clock.Now();
+  sent.settled = true;
+  std::vector<Waiting> waiting = std::exchange(sent.waiting, {});
+  while (!blocks_.empty() && blocks_.front().settled) {
+    settled_ += blocks_.front().block.event_count();
+    blocks_.pop_front();
+    if (next_to_send_ > 0) next_to_send_--;
+  }
+  if (Idle()) quiet_since_ = absl::InfiniteFuture();
+  Report(std::move(waiting), std::move(result));
+  Pump();
+}
+
+void PartitionSender::OnNotStored(const Sent& sent, const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kFailedPrecondition:
+      return OnSequenceRefused(sent, status);
+    case absl::StatusCode::kInvalidArgument:
+      // No owner will ever take it, and without it those after it leave a gap.
+      FailSealed(status);
+      return Pump();
+    case absl::StatusCode::kResourceExhausted:
+      quiet_since_ = context_.clock.Now();  // busy, but alive
+      return Rewind(Backoff(status));
+    default:
+      context_.refresh_routes();
+      return Rewind(Backoff(status));
+  }
+}
+
+void PartitionSender::OnSequenceRefused(const Sent& sent, const absl::Status& status) {
+  quiet_since_ = context_.clock.Now();
+  // Behind the oldest a gap only says that the blocks before it have not arrived there yet.
+  const bool oldest = sent.number == blocks_.front().number;
+  if (!oldest || ++sequence_refusals_ < kSequenceRefusalsMax) {
+    context_.refresh_routes();
+    return Rewind(Backoff(status));
+  }
+  // Nobody else can have fenced a drawn id: the owner has forgotten it. A given one is fenced.
+  if (!context_.drawn)
+    broken_ = WithContext(status, "producer cannot append to ", partition_.ToString());
+  FailSealed(status);
+  Pump();
+}
+
+void PartitionSender::Rewind(absl::Duration wait) {
+  generation_++;
+  next_to_send_ = 0;
+  sent_again_at_ = context_.clock.Now();
+  resume_at_ = sent_again_at_ + wait;
+  if (wait <= absl::ZeroDuration()) return Pump();
+  context_.executor.PostAfter(wait, Guarded([this] { Pump(); }));
+}
+
+absl::Duration PartitionSender::Backoff(const absl::Status& status) {
+  const absl::Duration wait =
+      RetryAfter(status).value_or(kBackoffMin * (1 << std::min(failures_, kBackoffDoublings)));
+  failures_++;
+  return context_.random.Between(wait / 2, wait * 3 / 2);
+}
+
+bool PartitionSender::SetRoute(const Route& route) {
+  if (route.owner.empty() || route.epoch < route_.epoch) return false;
+  const bool newer = route.epoch > route_.epoch;
+  const bool moved = route.owner != route_.owner;
+  route_ = route;
+  if (moved || (newer && Quiet(kTroubleAfter))) {
+    ask_next_ = 0;
+    if (!Idle()) quiet_since_ = context_.clock.Now();
+    Rewind(absl::ZeroDuration());
+  }
+  return newer || moved;
+}
+
+void PartitionSender::Tick() {
+  GiveUpOld();
+  if (Idle() || !broken_.ok() || !Quiet(kTroubleAfter)) return;
+  context_.refresh_routes();
+  AskToTakeOver();
+  const absl::Time now = context_.clock.Now();
+  if (next_to_send_ > 0 && now - std::max(sent_again_at_, quiet_since_) >= kSendAgainAfter) {
+    Rewind(absl::ZeroDuration());
+  }
+}
+
+void PartitionSender::AskToTakeOver() {
+  const absl::Time now = context_.clock.Now();
+  if (now - asked_at_ < kTroubleAfter) return;
+  std::vector<NodeId> others = route_.replicas;
+  std::erase(others, route_.owner);
+  if (others.empty()) return;
+  asked_at_ = now;
+  // All producers ask in the same order, so that two replicas seldom try at once.
+  const NodeId& next = others[ask_next_++ % others.size()];
+  context_.link.AskToTakeOver(next, partition_, route_.epoch,
+                              [this, alive = std::weak_ptr<bool>(alive_)](absl::Status status) {
+                                if (!alive.expired() && status.ok()) context_.refresh_routes();
+                              });
+}
+
+void PartitionSender::GiveUpOld() {
+  const absl::Duration limit = context_.batch.give_up_after;
+  if (limit == absl::InfiniteDuration()) return;
+  const absl::Time oldest = context_.clock.Now() - limit;
+  const absl::Status status = absl::UnavailableError(
+      absl::StrCat(partition_.ToString(), ": no owner took it within give_up_after, ",
+                   absl::FormatDuration(limit)));
+  if (!blocks_.empty() && blocks_.front().waiting.front().taken <= oldest) FailSealed(status);
+  // A batch leaves whole, so its oldest event speaks for it.
+  while (!batches_.empty() && batches_.front().waiting.front().taken <= oldest) {
+    Batch batch = std::move(batches_.front());
+    batches_.pop_front();
+    batch_bytes_ -= batch.bytes;
+    settled_ += batch.events.size();
+    Report(std::move(batch.waiting), NotStored(status));
+  }
+  Pump();
+}
+
+void PartitionSender::Fail(const absl::Status& status) {
+  broken_ = status;
+  FailSealed(status);
+  FailBatches(status);
+}
+
+void PartitionSender::FailSealed(const absl::Status& status) {
+  std::deque<Sent> blocks = std::exchange(blocks_, {});
+  StartNewRun();
+  for (Sent& sent : blocks) {
+    settled_ += sent.block.event_count();
+    if (sent.settled) continue;
+    AppendResult result = NotStored(status);
+    // G2: an attempt that nobody answered may still be stored.
+    if (sent.open_attempts > 0) {
+      result.outcome = Outcome::kUnknown;
+      if (status.code() == absl::StatusCode::kUnavailable) {
+        result.status = absl::DeadlineExceededError(status.message());
+      }
+    }
+    Report(std::move(sent.waiting), std::move(result));
+  }
+}
+
+void PartitionSender::FailBatches(const absl::Status& status) {
+  for (Batch& batch : std::exchange(batches_, {})) {
+    batch_bytes_ -= batch.bytes;
+    settled_ += batch.events.size();
+    Report(std::move(batch.waiting), NotStored(status));
+  }
+}
+
+// A higher epoch fences what is still on its way, so that nothing reported as not stored can be
+// stored later, and needs no sequence that follows on the old one's.
+void PartitionSender::StartNewRun() {
+  producer_epoch_++;
+  next_sequence_ = 0;
+  generation_++;
+  next_to_send_ = 0;
+  failures_ = 0;
+  sequence_refusals_ = 0;
+  quiet_since_ = Idle() ? absl::InfiniteFuture() : context_.clock.Now();
+}
+
+void PartitionSender::Report(std::vector<Waiting> waiting, AppendResult result) {
+  ProducerCounters& counters = context_.counters;
+  switch (result.outcome) {
+    case Outcome::kAcknowledged:
+      counters.acknowledged_events += waiting.size();
+      break;
+    case Outcome::kNotStored:
+      counters.not_stored_events += waiting.size();
+      break;
+    case Outcome::kUnknown:
+      counters.unknown_events += waiting.size();
+      break;
+  }
+  size_t bytes = 0;
+  for (Waiting& each : waiting) {
+    bytes += each.memory_bytes;
+    each.done(result);
+    result.offset = result.offset + 1;
+  }
+  context_.settled(bytes);
+}
+
+}  // namespace forebay

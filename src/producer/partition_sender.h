@@ -1,0 +1,137 @@
+// PartitionSender: the part of a producer that serves one partition. It batches events, gives them
+// sequences, and sends blocks to the owner in order until each is settled.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "producer/producer.h"
+
+namespace forebay {
+
+// What all senders of a producer share.
+struct SenderContext {
+  Clock& clock;
+  Executor& executor;
+  Random& random;
+  IngestLink& link;
+  const BatchOptions& batch;
+  ProducerCounters& counters;
+  ProducerId producer;
+  // Was the id drawn, so that nobody else can have it?
+  bool drawn = true;
+  Codec codec = Codec::kZstd;
+  // Asks for newer routes; they come through SetRoute.
+  absl::AnyInvocable<void()> refresh_routes;
+  // So many bytes have been settled.
+  absl::AnyInvocable<void(size_t bytes)> settled;
+};
+
+// Confined to the producer's executor.
+class PartitionSender {
+ public:
+  PartitionSender(SenderContext& context, PartitionId partition);
+
+  // Into the batch. Call Pump after the last of a run.
+  void Add(AppendItem item);
+  // Sends what may leave.
+  void Pump();
+  // False: the route says nothing new, or is older than the one in use.
+  bool SetRoute(const Route& route);
+  // Looks after what is overdue. Called every 50 ms or so while something is not settled.
+  void Tick();
+  // What is in the batch now leaves without lingering.
+  void Hurry();
+  // Settles everything as unknown, or as not stored where that is sure, now and from now on.
+  void Fail(const absl::Status& status);
+
+  // Events taken in, and the prefix of them that is settled.
+  uint64_t taken() const { return taken_; }
+  uint64_t settled() const { return settled_; }
+  // The batch fills a block.
+  bool full() const { return batch_bytes_ >= context_.batch.block_bytes_max; }
+  // It has an owner that is not known to be in trouble.
+  bool well() const;
+  const ZoneId& owner_zone() const { return route_.owner_zone; }
+
+ private:
+  struct Waiting {
+    std::function<void(const AppendResult&)> done;
+    absl::Time taken;
+    size_t memory_bytes;
+  };
+  // Fills up to one block.
+  struct Batch {
+    std::vector<Event> events;
+    std::vector<Waiting> waiting;  // waiting[i] for events[i]
+    size_t bytes = 0;
+    absl::Time since;
+  };
+  struct Sent {
+    uint64_t number;  // of this block, to find it again
+    Block block;
+    std::vector<Waiting> waiting;  // for its events
+    int attempts = 0;
+    // Attempts that were not answered "not stored": as long as there is one, it may be stored.
+    int open_attempts = 0;
+    bool settled = false;
+  };
+
+  bool BatchMayLeave() const;
+  void Seal();
+  void Send(Sent& sent);
+  void ArmLinger();
+  void OnAnswer(uint64_t number, uint64_t generation, AppendResult result);
+  void OnAcknowledged(Sent& sent, AppendResult result);
+  void OnNotStored(const Sent& sent, const absl::Status& status);
+  void OnSequenceRefused(const Sent& sent, const absl::Status& status);
+  // Sends again from the oldest unsettled block on, after `wait`.
+  void Rewind(absl::Duration wait);
+  absl::Duration Backoff(const absl::Status& status);
+  void AskToTakeOver();
+  void GiveUpOld();
+  // Tells `result` to those who wait for consecutive events; its offset is that of the first.
+  void Report(std::vector<Waiting> waiting, AppendResult result);
+  // Settles the blocks that were sealed, and starts a new run of sequences.
+  void FailSealed(const absl::Status& status);
+  void FailBatches(const absl::Status& status);
+  void StartNewRun();
+  bool Idle() const { return blocks_.empty() && batches_.empty(); }
+  bool Quiet(absl::Duration time) const { return context_.clock.Now() - quiet_since_ >= time; }
+  Task Guarded(absl::AnyInvocable<void()> task);
+
+  SenderContext& context_;
+  const PartitionId partition_;
+  Route route_;
+
+  std::deque<Batch> batches_;  // oldest first; all but the last are full
+  size_t batch_bytes_ = 0;     // of all batches
+  uint64_t hurry_until_ = 0;   // events before this one do not linger
+  bool linger_armed_ = false;
+
+  std::deque<Sent> blocks_;  // not settled, oldest first; at most Producer::kWindowBlocks
+  size_t next_to_send_ = 0;  // index in blocks_
+  uint64_t next_number_ = 0;
+  uint64_t producer_epoch_;
+  uint64_t next_sequence_ = 0;
+  uint64_t taken_ = 0, settled_ = 0;
+  absl::Time last_settled_ = absl::InfiniteFuture();
+  absl::Status broken_;  // this producer can append no more
+
+  uint64_t generation_ = 0;  // rises with every rewind; only answers to the latest one count
+  absl::Time resume_at_ = absl::InfinitePast();
+  // The owner has been of no use since, although something was sent, or should have been.
+  absl::Time quiet_since_ = absl::InfiniteFuture();
+  absl::Time sent_again_at_ = absl::InfinitePast();
+  absl::Time asked_at_ = absl::InfinitePast();
+  size_t ask_next_ = 0;
+  int failures_ = 0;           // since the last acknowledgement
+  int sequence_refusals_ = 0;  // of the oldest block, since the last acknowledgement
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace forebay
