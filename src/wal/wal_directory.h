@@ -1,0 +1,63 @@
+// The files of a RocksWalStore's directory:
+//   LOCK         held while a store is open
+//   db/          the RocksDB
+//   SYNCED       see sync_mark.h
+//   DAMAGED      there while the store is being opened after damage, so that a crash in between
+//   does
+//                not make the damage forgotten; holds the reason
+//   db.damaged/  the last RocksDB that could not be opened, for people to look at
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rocksdb/file_system.h"
+
+namespace forebay {
+
+class WalDirectory {
+ public:
+  WalDirectory(std::shared_ptr<rocksdb::FileSystem> files, std::string path)
+      : files_(std::move(files)), path_(std::move(path)) {}
+
+  std::string lock_path() const { return path_ + "/LOCK"; }
+  std::string db_path() const { return path_ + "/db"; }
+  std::string mark_path() const { return path_ + "/SYNCED"; }
+  std::string note_path() const { return path_ + "/DAMAGED"; }
+  std::string aside_path() const { return path_ + "/db.damaged"; }
+
+  // Makes the directory and those above it.
+  absl::Status Create() const;
+
+  // The reason of damage that an earlier opening noted; empty: none.
+  absl::StatusOr<std::string> ReadNote() const;
+  // Durable when it returns.
+  absl::Status WriteNote(const std::string& reason) const;
+  absl::Status RemoveNote() const;
+
+  // Full paths of RocksDB's log files, oldest first.
+  absl::StatusOr<std::vector<std::string>> LogFiles() const;
+  // True when there are files of a RocksDB but not the one that names the rest.
+  absl::StatusOr<bool> DbLacksItsRoot() const;
+  // DATA_LOSS: cannot be read.
+  absl::StatusOr<std::string> ReadFile(const std::string& path) const;
+  // Durable when it returns.
+  absl::Status Truncate(const std::string& path, uint64_t size) const;
+  absl::Status Delete(const std::string& path) const;
+  // Moves db/ to db.damaged/, in place of the one before.
+  absl::Status MoveDbAside() const;
+
+ private:
+  absl::Status SyncDirectory() const;
+  absl::StatusOr<std::vector<std::string>> Children(const std::string& path) const;
+
+  // Shared with whoever made it; RocksDB's interfaces take file systems like this.
+  const std::shared_ptr<rocksdb::FileSystem> files_;
+  const std::string path_;
+};
+
+}  // namespace forebay
