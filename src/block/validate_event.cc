@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "block/block.h"
+#include "block/utf8.h"
 
 namespace forebay {
 namespace {
@@ -21,36 +22,6 @@ std::string NameOf(const Event& event) {
 absl::Status Over(const Event& event, std::string_view what, size_t value, size_t limit) {
   return absl::InvalidArgumentError(
       absl::StrCat(NameOf(event), ": ", View(what), ": ", value, ", over the limit of ", limit));
-}
-
-// The bytes of the sequence that a first byte announces (RFC 3629), 0 when it cannot be first.
-size_t SequenceBytes(uint8_t first) {
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first < 0xE0) return 2;
-  if (first >= 0xE0 && first < 0xF0) return 3;
-  if (first >= 0xF0 && first < 0xF5) return 4;
-  return 0;
-}
-
-// The second byte's range keeps out overlong forms, surrogates and what is beyond U+10FFFF.
-bool IsSecondByte(uint8_t first, uint8_t second) {
-  const uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-  const uint8_t high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  return second >= low && second <= high;
-}
-
-bool IsUtf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const auto first = static_cast<uint8_t>(text[at]);
-    const size_t size = SequenceBytes(first);
-    if (size == 0 || size > text.size() - at) return false;
-    if (size > 1 && !IsSecondByte(first, static_cast<uint8_t>(text[at + 1]))) return false;
-    for (size_t i = 2; i < size; i++) {
-      if ((static_cast<uint8_t>(text[at + i]) & 0xC0) != 0x80) return false;
-    }
-    at += size;
-  }
-  return true;
 }
 
 // Protobuf strings are UTF-8: a reader in another language would refuse the whole block.
