@@ -29,8 +29,9 @@ struct GrpcIngestLinkOptions {
   size_t unanswered_bytes_max = 256 << 20;
 };
 
-// Confined to `home`, which must outlive it. One AppendBlocks stream per node; when it breaks, all
-// that was in flight is unknown. A node that hangs is noticed within about 4 s.
+// Confined to `home`, which must outlive it and the local node's callbacks. One AppendBlocks stream
+// per node; when it breaks, all that was in flight is unknown. A node that hangs is noticed within
+// about 4 s.
 class GrpcIngestLink final : public IngestLink {
  public:
   GrpcIngestLink(Executor& home, GrpcIngestLinkOptions options);
@@ -45,8 +46,7 @@ class GrpcIngestLink final : public IngestLink {
 
  private:
   class Impl;
-  // Shared with callbacks that are still on their way.
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace forebay

@@ -68,6 +68,9 @@ struct StreamDescription {
   StreamRoutes routes;
   std::vector<NodeStatus> nodes;
 };
+// NOT_FOUND, saying what to do.
+absl::Status NoSuchStream(const StreamId& stream);
+absl::Status NoSuchPartition(const StreamOptions& stream, uint32_t partition);
 // NOT_FOUND: no such stream.
 void Describe(const RpcBackend& backend, const StreamId& stream,
               absl::AnyInvocable<void(absl::StatusOr<StreamDescription>)> done);

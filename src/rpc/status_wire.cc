@@ -1,9 +1,10 @@
 #include "rpc/status_wire.h"
 
 #include <optional>
+#include <string>
 #include <utility>
 
-#include "base/status.h"
+#include "forebay/errors.h"
 #include "forebay/v1/status_details.pb.h"
 
 namespace forebay {
@@ -68,90 +69,6 @@ absl::StatusOr<v1::AppendFailure> FailureIn(const grpc::Status& status) {
     }
   }
   return absl::NotFoundError("the status has no AppendFailure in its details");
-}
-
-v1::AppendOutcome ToWire(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kAcknowledged:
-      return v1::APPEND_OUTCOME_ACKNOWLEDGED;
-    case Outcome::kNotStored:
-      return v1::APPEND_OUTCOME_NOT_STORED;
-    case Outcome::kUnknown:
-      break;
-  }
-  return v1::APPEND_OUTCOME_UNKNOWN;
-}
-
-void ToWire(const AppendResult& result, v1::BlockResult& wire) {
-  wire.set_outcome(ToWire(result.outcome));
-  wire.set_partition(result.partition.index);
-  if (result.outcome == Outcome::kAcknowledged) {
-    wire.set_offset(result.offset.value());
-    wire.set_zones(static_cast<uint32_t>(result.zones));
-    return;
-  }
-  wire.set_code(static_cast<uint32_t>(result.status.code()));
-  wire.set_message(std::string(result.status.message()));
-  if (const auto wait = RetryAfter(result.status); wait.has_value()) {
-    wire.set_retry_after_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(*wait)));
-  }
-}
-
-AppendResult FromWire(const v1::BlockResult& wire, const StreamId& stream) {
-  AppendResult result;
-  result.partition = {stream, wire.partition()};
-  if (wire.outcome() == v1::APPEND_OUTCOME_ACKNOWLEDGED) {
-    result.outcome = Outcome::kAcknowledged;
-    result.offset = Offset(wire.offset());
-    result.zones = static_cast<int>(wire.zones());
-    return result;
-  }
-  // An outcome that this build does not know is not "not stored".
-  result.outcome =
-      wire.outcome() == v1::APPEND_OUTCOME_NOT_STORED ? Outcome::kNotStored : Outcome::kUnknown;
-  const bool failed = wire.code() != 0;
-  result.status =
-      absl::Status(failed ? static_cast<absl::StatusCode>(wire.code()) : absl::StatusCode::kUnknown,
-                   wire.message());
-  if (wire.retry_after_ms() != 0) {
-    result.status = WithRetryAfter(std::move(result.status),
-                                   absl::Milliseconds(static_cast<int64_t>(wire.retry_after_ms())));
-  }
-  return result;
-}
-
-void ToWire(const AppendResult& result, uint64_t index, v1::EventResult& wire) {
-  wire.set_outcome(ToWire(result.outcome));
-  if (result.outcome == Outcome::kAcknowledged) {
-    wire.set_partition(result.partition.index);
-    wire.set_offset(result.offset.value() + index);
-    wire.set_zones(static_cast<uint32_t>(result.zones));
-    return;
-  }
-  wire.set_code(static_cast<uint32_t>(result.status.code()));
-  wire.set_message(std::string(result.status.message()));
-}
-
-void ToWire(const Event& event, v1::Event& wire) {
-  wire.set_id(event.id);
-  wire.set_key(event.key);
-  if (event.time != absl::InfinitePast()) wire.set_time_unix_nanos(absl::ToUnixNanos(event.time));
-  wire.set_type(event.type);
-  wire.set_payload(event.payload);
-  for (const auto& [name, value] : event.attributes) (*wire.mutable_attributes())[name] = value;
-}
-
-Event FromWire(v1::Event& wire) {
-  Event event;
-  event.id = std::move(*wire.mutable_id());
-  event.key = std::move(*wire.mutable_key());
-  if (wire.has_time_unix_nanos()) event.time = absl::FromUnixNanos(wire.time_unix_nanos());
-  event.type = std::move(*wire.mutable_type());
-  event.payload = std::move(*wire.mutable_payload());
-  for (auto& [name, value] : *wire.mutable_attributes()) {
-    event.attributes.emplace_back(name, std::move(value));
-  }
-  return event;
 }
 
 }  // namespace forebay

@@ -47,9 +47,10 @@ class ClientStream : public grpc::ClientBidiReactor<Request, Response>,
   template <typename Call>
   void Begin(Call call) {
     itself_ = this->shared_from_this();
-    // Steps may come from any thread until the hold is given back.
-    this->AddHold();
     call(&context_, this);
+    // Steps may come from any thread until the hold is given back. (Not before the call: that is what
+    // gives the reactor the stream to hold.)
+    this->AddHold();
     this->StartCall();
     {
       MutexLock lock(mutex_);

@@ -1,0 +1,116 @@
+#include "rpc/append_blocks_stream.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "rpc/grpc_channel.h"
+#include "rpc/ingest_wire.h"
+#include "rpc/status_wire.h"
+
+namespace forebay {
+namespace {
+
+// Of blocks taken from one stream and not answered; then the caller waits (HTTP/2 flow control).
+constexpr size_t kOpenBytesMax = 64 << 20;
+
+}  // namespace
+
+void AppendBlocksStream::ListenForStop() {
+  stop_id_ = context_.stop.Add([weak = weak_from_this()] {
+    if (const auto stream = weak.lock()) {
+      stream->End({grpc::StatusCode::UNAVAILABLE, "the node is stopping"});
+    }
+  });
+}
+
+bool AppendBlocksStream::OnRequest(v1::AppendBlocksRequest& request, grpc::Status& status) {
+  if (!greeted_) status = ToGrpc(CheckProtocolVersion(request.protocol_version()));
+  if (!status.ok()) return false;
+  greeted_ = true;
+  for (v1::BlockAppend& append : *request.mutable_blocks()) Take(append);
+  return true;
+}
+
+void AppendBlocksStream::Take(v1::BlockAppend& append) {
+  const uint64_t request = append.request();
+  const size_t bytes = append.block().size();
+  {
+    MutexLock lock(results_mutex_);
+    open_count_++;
+    open_bytes_ += bytes;
+  }
+  AppendResult refused;
+  refused.outcome = Outcome::kNotStored;
+  refused.partition = {StreamId(append.stream()), append.partition()};
+  const auto backend = context_.backend.Get();
+  if (!backend.ok()) {
+    refused.status = backend.status();
+    Answer(request, bytes, refused);
+    return;
+  }
+  const std::optional<StreamOptions> stream = (*backend)->stream(refused.partition.stream);
+  if (!stream.has_value() || append.partition() >= stream->partitions) {
+    refused.status = stream.has_value() ? NoSuchPartition(*stream, append.partition())
+                                        : NoSuchStream(refused.partition.stream);
+    Answer(request, bytes, refused);
+    return;
+  }
+  absl::StatusOr<Block> block = Block::Parse(std::move(*append.mutable_block()));
+  if (!block.ok()) {
+    refused.status = WithContext(block.status(), "block for ", refused.partition.ToString());
+    Answer(request, bytes, refused);
+    return;
+  }
+  const auto self = std::static_pointer_cast<AppendBlocksStream>(shared_from_this());
+  (*backend)->append(
+      refused.partition, *std::move(block),
+      [self, request, bytes](const AppendResult& result) { self->Answer(request, bytes, result); });
+}
+
+void AppendBlocksStream::Answer(uint64_t request, size_t bytes, const AppendResult& result) {
+  v1::BlockResult wire;
+  wire.set_request(request);
+  ToWire(result, wire);
+  bool was_last = false;
+  {
+    MutexLock lock(results_mutex_);
+    results_.push_back(std::move(wire));
+    open_count_--;
+    open_bytes_ -= bytes;
+    was_last = requests_done_ && open_count_ == 0;
+  }
+  if (was_last) {
+    End(grpc::Status::OK);
+  } else {
+    Wake();
+  }
+}
+
+bool AppendBlocksStream::OnRequestsDone() {
+  MutexLock lock(results_mutex_);
+  requests_done_ = true;
+  return open_count_ == 0;
+}
+
+bool AppendBlocksStream::Next(v1::AppendBlocksResponse& response) {
+  response.Clear();
+  std::deque<v1::BlockResult> results;
+  {
+    MutexLock lock(results_mutex_);
+    results.swap(results_);
+  }
+  for (v1::BlockResult& result : results) *response.add_results() = std::move(result);
+  return response.results_size() > 0;
+}
+
+bool AppendBlocksStream::MayRead() {
+  MutexLock lock(results_mutex_);
+  return open_bytes_ < kOpenBytesMax;
+}
+
+void AppendBlocksStream::OnEnd() { context_.stop.Remove(stop_id_); }
+
+}  // namespace forebay

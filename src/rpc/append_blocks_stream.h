@@ -1,0 +1,44 @@
+// The node's side of Ingest.AppendBlocks. Inside rpc only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "forebay/errors.h"
+#include "forebay/v1/ingest.pb.h"
+#include "rpc/service_context.h"
+#include "rpc/streams.h"
+
+namespace forebay {
+
+class AppendBlocksStream final
+    : public ServerStream<v1::AppendBlocksRequest, v1::AppendBlocksResponse> {
+ public:
+  explicit AppendBlocksStream(ServiceContext context) : context_(context) {}
+
+  // To be called before Begin.
+  void ListenForStop();
+
+ protected:
+  bool OnRequest(v1::AppendBlocksRequest& request, grpc::Status& status) override;
+  bool OnRequestsDone() override;
+  bool Next(v1::AppendBlocksResponse& response) override;
+  bool MayRead() override;
+  void OnEnd() override;
+
+ private:
+  void Take(v1::BlockAppend& append);
+  void Answer(uint64_t request, size_t bytes, const AppendResult& result);
+
+  const ServiceContext context_;
+  uint64_t stop_id_ = 0;
+  bool greeted_ = false;
+
+  Mutex results_mutex_;
+  std::deque<v1::BlockResult> results_ ABSL_GUARDED_BY(results_mutex_);
+  size_t open_count_ ABSL_GUARDED_BY(results_mutex_) = 0;  // taken in, not answered
+  size_t open_bytes_ ABSL_GUARDED_BY(results_mutex_) = 0;
+  bool requests_done_ ABSL_GUARDED_BY(results_mutex_) = false;
+};
+
+}  // namespace forebay

@@ -1,0 +1,154 @@
+#include "rpc/block_relay.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace forebay {
+namespace {
+
+// Design section 6: a client that cannot reach the owner for this long asks the next replica.
+constexpr absl::Duration kOwnerSilence = absl::Milliseconds(300);
+constexpr absl::Duration kWaitDefault = absl::Milliseconds(50);
+
+bool IsRetryable(const AppendResult& result) {
+  return result.outcome == Outcome::kUnknown ||
+         result.status.code() == absl::StatusCode::kUnavailable ||
+         result.status.code() == absl::StatusCode::kResourceExhausted;
+}
+
+}  // namespace
+
+// An append on its way. Each round of routing and sending has a number; what belongs to an earlier
+// round comes too late and counts only if it settles the matter.
+struct BlockRelay::Attempt {
+  PartitionId partition;
+  std::optional<Block> block;  // until settled: its timers outlive it
+  absl::Time until;
+  Done done;
+  uint64_t round = 0;
+  uint64_t takeover_turn = 0;
+  bool may_be_stored = false;  // some earlier try ended without saying
+  absl::Status last = absl::UnavailableError("no owner was found");
+
+  void Settle(AppendResult result) {
+    if (done == nullptr) return;
+    Done settled = std::move(done);
+    done = nullptr;
+    block.reset();
+    round++;
+    settled(std::move(result));
+  }
+  bool settled() const { return done == nullptr; }
+};
+
+BlockRelay::BlockRelay(Clock& clock, Executor& executor, IngestLink& link)
+    : clock_(clock), executor_(executor), link_(link) {}
+
+void BlockRelay::Append(const PartitionId& partition, Block block, absl::Duration limit,
+                        Done done) {
+  auto attempt = std::make_shared<Attempt>(
+      Attempt{partition, std::move(block), clock_.Now() + limit, std::move(done)});
+  executor_.PostAfter(limit, [attempt] {
+    AppendResult result;
+    result.partition = attempt->partition;
+    result.outcome = attempt->may_be_stored ? Outcome::kUnknown : Outcome::kNotStored;
+    result.status = attempt->last;
+    if (attempt->may_be_stored) {
+      result.status = absl::DeadlineExceededError(
+          absl::StrCat("the outcome is unknown: send again with the same producer identity and "
+                       "sequence to settle it (last: ",
+                       attempt->last.ToString(), ")"));
+    }
+    attempt->Settle(std::move(result));
+  });
+  FindOwner(attempt);
+}
+
+void BlockRelay::FindOwner(const std::shared_ptr<Attempt>& attempt) {
+  if (attempt->settled()) return;
+  const uint64_t round = ++attempt->round;
+  link_.Describe(
+      attempt->partition.stream, [this, attempt, round](absl::StatusOr<StreamRoutes> routes) {
+        if (attempt->round != round || attempt->settled()) return;
+        if (!routes.ok()) {
+          attempt->last = routes.status();
+          TryAgain(attempt, kWaitDefault);
+          return;
+        }
+        const Route& route = routes->routes.at(attempt->partition.index);
+        if (route.owner.empty()) {
+          attempt->last = absl::UnavailableError(
+              absl::StrCat("partition ", attempt->partition.ToString(), " has no owner yet"));
+          TryAgain(attempt, kWaitDefault);
+          return;
+        }
+        Send(attempt, route);
+      });
+}
+
+void BlockRelay::Send(const std::shared_ptr<Attempt>& attempt, const Route& route) {
+  const uint64_t round = attempt->round;
+  link_.SendBlock(route.owner, attempt->partition, *attempt->block,
+                  [this, attempt, round, route](AppendResult result) {
+                    if (attempt->settled()) return;
+                    // A late acknowledgement is as good as any.
+                    if (attempt->round != round && result.outcome != Outcome::kAcknowledged) return;
+                    const bool broke = result.outcome == Outcome::kUnknown;
+                    OnResult(attempt, std::move(result));
+                    if (broke) OnSilence(attempt, route);
+                  });
+  executor_.PostAfter(kOwnerSilence, [this, attempt, round, route] {
+    if (attempt->round != round || attempt->settled()) return;
+    attempt->may_be_stored = true;
+    attempt->last =
+        absl::UnavailableError(absl::StrCat("owner '", route.owner.value(), "' of ",
+                                            attempt->partition.ToString(), " does not answer"));
+    OnSilence(attempt, route);
+    TryAgain(attempt, kWaitDefault);
+  });
+}
+
+void BlockRelay::OnSilence(const std::shared_ptr<Attempt>& attempt, const Route& route) {
+  std::vector<NodeId> others = route.replicas;
+  std::erase(others, route.owner);
+  if (others.empty()) return;
+  const NodeId& next = others[attempt->takeover_turn++ % others.size()];
+  // Whatever comes of it, the next Describe shows.
+  link_.AskToTakeOver(next, attempt->partition, route.epoch, [](const absl::Status&) {});
+}
+
+void BlockRelay::OnResult(const std::shared_ptr<Attempt>& attempt, AppendResult result) {
+  if (result.outcome == Outcome::kAcknowledged) {
+    attempt->Settle(std::move(result));
+    return;
+  }
+  if (IsRetryable(result)) {
+    attempt->may_be_stored |= result.outcome == Outcome::kUnknown;
+    attempt->last = result.status;
+    TryAgain(attempt, RetryAfter(result.status).value_or(kWaitDefault));
+    return;
+  }
+  // Refused for good; but an earlier try may have been stored all the same.
+  if (attempt->may_be_stored) {
+    result.outcome = Outcome::kUnknown;
+    result.status = absl::Status(absl::StatusCode::kDeadlineExceeded,
+                                 absl::StrCat("the outcome is unknown: an earlier try was not "
+                                              "answered, this one was refused: ",
+                                              result.status.ToString()));
+  }
+  attempt->Settle(std::move(result));
+}
+
+void BlockRelay::TryAgain(const std::shared_ptr<Attempt>& attempt, absl::Duration wait) {
+  const uint64_t round = ++attempt->round;
+  executor_.PostAfter(wait, [this, attempt, round] {
+    if (attempt->round == round) FindOwner(attempt);
+  });
+}
+
+}  // namespace forebay

@@ -1,0 +1,167 @@
+#include "rpc/rpc_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "rpc/admin_service.h"
+#include "rpc/grpc_channel.h"
+#include "rpc/grpc_ingest_link.h"
+#include "rpc/ingest_service.h"
+#include "rpc/peer_service.h"
+#include "rpc/unary_request.h"
+#include "runtime/mutex.h"
+#include "runtime/real_clock.h"
+#include "runtime/thread_executor.h"
+
+namespace forebay {
+namespace {
+
+// The node itself, as its own first node to ask; without a backend all is UNAVAILABLE.
+RpcBackend LocalBackend(BackendHolder& holder, const NodeId& self) {
+  RpcBackend local;
+  local.self = self;
+  local.append = [&holder](const PartitionId& partition, Block block, Replicator::AppendDone done) {
+    if (const auto backend = holder.Get(); backend.ok()) {
+      return (*backend)->append(partition, std::move(block), std::move(done));
+    } else {
+      AppendResult result;
+      result.outcome = Outcome::kNotStored;
+      result.partition = partition;
+      result.status = backend.status();
+      done(std::move(result));
+    }
+  };
+  local.take_over = [&holder](const PartitionId& partition, Epoch seen, RpcBackend::Done done) {
+    const auto backend = holder.Get();
+    if (!backend.ok()) return done(backend.status());
+    (*backend)->take_over(partition, seen, std::move(done));
+  };
+  local.status = [&holder](Replicator::StatusDone done) {
+    const auto backend = holder.Get();
+    if (!backend.ok()) return done({});
+    (*backend)->status(std::move(done));
+  };
+  local.nodes = [&holder] {
+    const auto backend = holder.Get();
+    return backend.ok() ? (*backend)->nodes() : std::vector<NodeStatus>();
+  };
+  local.stream = [&holder](const StreamId& stream) -> std::optional<StreamOptions> {
+    const auto backend = holder.Get();
+    if (!backend.ok()) return std::nullopt;
+    return (*backend)->stream(stream);
+  };
+  return local;
+}
+
+std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
+}  // namespace
+
+class RpcServer::Impl {
+ public:
+  Impl(RpcServerOptions options, GrpcTransport& messages, GrpcTransport& heartbeats)
+      : options_(std::move(options)),
+        link_(std::make_unique<GrpcIngestLink>(worker_, LinkOptions(messages.self()))),
+        relay_(clock_, worker_, *link_),
+        peer_(messages, heartbeats, stop_),
+        ingest_({backend_, stop_, worker_}, {clock_, random_, relay_}, options_.relay_limit),
+        admin_({backend_, stop_, worker_}) {}
+
+  absl::Status Listen() {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port);
+    builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
+    builder.SetMaxSendMessageSize(-1);
+    // Two processes on one port would each get some of the connections.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    // Our own clients ping every 2 s (grpc_channel.cc), so do not take that for abuse.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 500);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+    builder.RegisterService(&peer_);
+    builder.RegisterService(&ingest_);
+    builder.RegisterService(&admin_);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      server_ = nullptr;
+      return absl::UnavailableError(
+          absl::StrCat("cannot listen on '", options_.listen,
+                       "': it is not a host:port of this machine, or the port is taken"));
+    }
+    address_ = absl::StrCat(HostOf(options_.listen), ":", port);
+    server_->GetHealthCheckService()->SetServingStatus(false);
+    return absl::OkStatus();
+  }
+
+  const std::string& address() const { return address_; }
+
+  void Serve(RpcBackend backend) {
+    backend_.Set(std::move(backend));
+    for (const char* name : {"", "forebay.v1.Ingest", "forebay.v1.Admin", "forebay.v1.Peer"}) {
+      server_->GetHealthCheckService()->SetServingStatus(name, true);
+    }
+  }
+
+  void Quiesce() {
+    server_->GetHealthCheckService()->SetServingStatus(false);
+    backend_.Clear();
+  }
+
+  void Shutdown(absl::Duration deadline) {
+    if (server_ == nullptr) return;
+    Quiesce();
+    stop_.Raise();
+    server_->Shutdown(DeadlineIn(deadline));
+    server_->Wait();
+    // Appends that are still being relayed go with it.
+    worker_.Stop();
+    link_ = nullptr;
+    server_ = nullptr;
+  }
+
+ private:
+  GrpcIngestLinkOptions LinkOptions(const NodeId& self) {
+    GrpcIngestLinkOptions link;
+    link.dial_instead = options_.dial_instead;
+    link.local = LocalBackend(backend_, self);
+    return link;
+  }
+
+  const RpcServerOptions options_;
+  RealClock clock_;
+  Random random_ = Random::FromSystem();  // used on worker_ only
+  BackendHolder backend_;
+  StopSignal stop_;
+  ThreadExecutor worker_{"rpc-work"};
+  std::unique_ptr<GrpcIngestLink> link_;
+  BlockRelay relay_;
+  PeerService peer_;
+  IngestService ingest_;
+  AdminService admin_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(RpcServerOptions options,
+                                                             GrpcTransport& messages,
+                                                             GrpcTransport& heartbeats) {
+  auto impl = std::make_unique<Impl>(std::move(options), messages, heartbeats);
+  if (absl::Status status = impl->Listen(); !status.ok()) return status;
+  return std::unique_ptr<RpcServer>(new RpcServer(std::move(impl)));
+}
+
+RpcServer::RpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
+const std::string& RpcServer::address() const { return impl_->address(); }
+void RpcServer::Serve(RpcBackend backend) { impl_->Serve(std::move(backend)); }
+void RpcServer::Quiesce() { impl_->Quiesce(); }
+void RpcServer::Shutdown(absl::Duration deadline) { impl_->Shutdown(deadline); }
+
+}  // namespace forebay

@@ -1,0 +1,197 @@
+#include "rpc/tail_stream.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "rpc/ingest_wire.h"
+#include "rpc/status_wire.h"
+
+namespace forebay {
+namespace {
+
+constexpr size_t kReadBytes = 256 << 10;
+// How soon a follower sees what was committed meanwhile.
+constexpr absl::Duration kFollowEvery = absl::Milliseconds(50);
+
+const PartitionStatus* Find(const std::vector<PartitionStatus>& statuses,
+                            const PartitionId& partition) {
+  const auto found =
+      std::find_if(statuses.begin(), statuses.end(),
+                   [&](const PartitionStatus& status) { return status.partition == partition; });
+  return found == statuses.end() ? nullptr : &*found;
+}
+
+absl::Status NotTheOwner(const RpcBackend& backend, const PartitionId& partition,
+                         const PartitionStatus* status) {
+  if (status != nullptr && !status->chain.segments.empty()) {
+    const NodeId& owner = status->chain.segments.back().owner;
+    for (const NodeStatus& node : backend.nodes()) {
+      if (node.record.id != owner || owner == backend.self || !node.alive) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("this node does not own ", partition.ToString(), ": ask its owner '",
+                       owner.value(), "' at ", node.record.address));
+    }
+  }
+  return WithRetryAfter(absl::UnavailableError(absl::StrCat(
+                            partition.ToString(), " has no owner at the moment: ask again")),
+                        absl::Milliseconds(200));
+}
+
+}  // namespace
+
+TailStream::TailStream(ServiceContext context, v1::TailRequest request)
+    : context_(context),
+      request_(std::move(request)),
+      partition_{StreamId(request_.stream()), request_.partition()} {}
+
+void TailStream::Begin() {
+  itself_ = shared_from_this();
+  stop_id_ = context_.stop.Add([weak = weak_from_this()] {
+    if (const auto tail = weak.lock()) tail->End(absl::UnavailableError("the node is stopping"));
+  });
+  auto backend = context_.backend.Get();
+  if (!backend.ok()) return End(backend.status());
+  backend_ = *std::move(backend);
+  const std::optional<StreamOptions> stream = backend_->stream(partition_.stream);
+  if (!stream.has_value()) return End(NoSuchStream(partition_.stream));
+  if (partition_.index >= stream->partitions)
+    return End(NoSuchPartition(*stream, partition_.index));
+  backend_->status([self = shared_from_this()](const std::vector<PartitionStatus>& statuses) {
+    self->OnStatus(statuses);
+  });
+}
+
+void TailStream::OnStatus(const std::vector<PartitionStatus>& statuses) {
+  const PartitionStatus* status = Find(statuses, partition_);
+  if (status == nullptr || !status->owned_here || status->chain.segments.empty()) {
+    return End(NotTheOwner(*backend_, partition_, status));
+  }
+  if (!request_.follow()) end_ = status->committed;
+  oldest_known_ = std::max(status->trim_floor, status->chain.segments.front().base);
+  switch (request_.from_case()) {
+    case v1::TailRequest::kOffset:
+      next_ = Offset(request_.offset());
+      break;
+    case v1::TailRequest::kEnd:
+      next_ = status->committed;
+      break;
+    default:
+      // What is below the floor may still be there.
+      next_ = status->chain.segments.front().base;
+      start_at_oldest_ = true;
+  }
+  Read();
+}
+
+void TailStream::Read() {
+  {
+    MutexLock lock(mutex_);
+    if (ending_.has_value()) return;
+  }
+  if (end_.has_value() && next_ >= *end_) return End(absl::OkStatus());
+  backend_->read(partition_, next_, kReadBytes,
+                 [self = shared_from_this()](absl::StatusOr<std::vector<StoredBlock>> blocks) {
+                   // Decompressing is not for the replicator's thread.
+                   self->context_.worker.Post([self, blocks = std::move(blocks)]() mutable {
+                     self->OnBlocks(std::move(blocks));
+                   });
+                 });
+}
+
+void TailStream::OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks) {
+  if (blocks.ok() && blocks->empty()) return Wait();
+  if (blocks.ok()) return Send(*blocks);
+  if (blocks.status().code() == absl::StatusCode::kOutOfRange && start_at_oldest_ &&
+      next_ < oldest_known_) {
+    next_ = oldest_known_;
+    return Read();
+  }
+  if (blocks.status().code() != absl::StatusCode::kUnavailable) return End(blocks.status());
+  // It may have just lost the partition: say who has it now.
+  backend_->status([self = shared_from_this(),
+                    status = blocks.status()](const std::vector<PartitionStatus>& statuses) {
+    const PartitionStatus* found = Find(statuses, self->partition_);
+    const bool owned = found != nullptr && found->owned_here;
+    self->End(owned ? status : NotTheOwner(*self->backend_, self->partition_, found));
+  });
+}
+
+void TailStream::Send(const std::vector<StoredBlock>& blocks) {
+  response_.Clear();
+  for (const StoredBlock& stored : blocks) {
+    if (stored.end() <= next_) continue;
+    const absl::StatusOr<std::vector<Event>> events = stored.block.Decode();
+    if (!events.ok()) return End(WithContext(events.status(), partition_.ToString()));
+    for (size_t i = 0; i < events->size(); i++) {
+      const Offset offset = stored.first + i;
+      if (offset < next_ || (end_.has_value() && offset >= *end_)) continue;
+      v1::TailEvent& out = *response_.add_events();
+      out.set_offset(offset.value());
+      ToWire((*events)[i], *out.mutable_event());
+    }
+    next_ = stored.end();
+  }
+  start_at_oldest_ = false;
+  if (response_.events().empty()) return Read();
+  {
+    MutexLock lock(mutex_);
+    response_ready_ = true;
+  }
+  Step();
+}
+
+void TailStream::Wait() {
+  context_.worker.PostAfter(kFollowEvery, [self = shared_from_this()] { self->Read(); });
+}
+
+void TailStream::End(absl::Status status) {
+  {
+    MutexLock lock(mutex_);
+    if (!ending_.has_value()) ending_ = std::move(status);
+  }
+  Step();
+}
+
+void TailStream::Step() {
+  const auto keep = shared_from_this();
+  turns_.Take([this] {
+    bool write = false;
+    std::optional<absl::Status> finish;
+    {
+      MutexLock lock(mutex_);
+      if (finished_ || writing_) return;
+      write = response_ready_ && !ending_.has_value();
+      writing_ = write;
+      response_ready_ = false;
+      if (!write) finish = ending_;
+      finished_ = finish.has_value();
+    }
+    if (write) StartWrite(&response_);
+    if (finish.has_value()) Finish(ToGrpc(*finish));
+  });
+}
+
+void TailStream::OnWriteDone(bool ok) {
+  {
+    MutexLock lock(mutex_);
+    writing_ = false;
+  }
+  if (ok) {
+    Step();
+    Read();
+  } else {
+    End(absl::CancelledError("the caller has gone"));
+  }
+}
+
+void TailStream::OnCancel() { End(absl::CancelledError("the caller has gone")); }
+
+void TailStream::OnDone() {
+  context_.stop.Remove(stop_id_);
+  itself_.reset();
+}
+
+}  // namespace forebay

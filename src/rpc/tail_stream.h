@@ -1,0 +1,62 @@
+// The node's side of Ingest.Tail. Inside rpc only.
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "forebay/v1/ingest.pb.h"
+#include "rpc/service_context.h"
+#include "rpc/streams.h"
+
+namespace forebay {
+
+// Reads, decodes, writes, in turns: at most one batch of events is in memory. Made with
+// std::make_shared; lives until gRPC and its last read are done with it.
+class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
+                         public std::enable_shared_from_this<TailStream> {
+ public:
+  TailStream(ServiceContext context, v1::TailRequest request);
+
+  // Right after construction, before the reactor is returned to gRPC.
+  void Begin();
+
+ private:
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  void OnStatus(const std::vector<PartitionStatus>& statuses);
+  void Read();
+  void OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks);
+  void Send(const std::vector<StoredBlock>& blocks);
+  void Wait();
+  void End(absl::Status status);
+  void Step();
+
+  const ServiceContext context_;
+  const v1::TailRequest request_;
+  const PartitionId partition_;
+  uint64_t stop_id_ = 0;
+  BackendHolder::Held backend_;
+  Turns turns_;
+  std::shared_ptr<TailStream> itself_;  // until OnDone: gRPC holds only a pointer
+
+  // Each belongs to whoever's turn it is to read, decode or write.
+  Offset next_;
+  std::optional<Offset> end_;  // nothing: follow
+  bool start_at_oldest_ = false;
+  Offset oldest_known_;
+  v1::TailResponse response_;
+
+  Mutex mutex_;
+  std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);
+  bool response_ready_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace forebay
