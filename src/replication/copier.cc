@@ -50,7 +50,8 @@ void SegmentCopier::OnCopyReply(const NodeId& from, const CopyReply& reply, absl
   const bool not_open = reply.answer == ReplicaAnswer::kNotOpen;
   const bool holds = reply.answer == ReplicaAnswer::kHolds;
   if (!holds && !not_open) return;  // limbo or failed: it may come back as another incarnation
-  if ((holds && reply.extent.tail >= task_.end) || (not_open && task_.end == task_.base)) {
+  if ((holds && reply.extent.tail >= task_.end) ||
+      (not_open && task_.end == task_.base && !task_.with_snapshot)) {
     state_ = State::kHolds;
     return;
   }

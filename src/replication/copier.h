@@ -21,6 +21,8 @@ struct CopyTask {
   Offset end;                  // nothing at or beyond it is copied
   Epoch fence;                 // the target refuses lower epochs before it counts
   uint64_t chain_version = 0;  // that the task was decided on
+  // The target must have opened the segment even if it is empty: for its snapshot.
+  bool with_snapshot = false;
 };
 
 // Makes one node hold a segment up to its end. Confined to one executor.

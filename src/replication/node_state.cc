@@ -195,8 +195,8 @@ void NodeState::ReadChain(const PartitionId& partition,
             done({});
             return;
           }
-          absl::StatusOr<Chain> chain = record.status();
-          if (record.ok()) chain = DecodeChain((*record)->value);
+          absl::StatusOr<Chain> chain =
+              record.ok() ? DecodeChain((*record)->value) : absl::StatusOr<Chain>(record.status());
           if (chain.ok()) {
             done({(*record)->version, *std::move(chain)});
             return;

@@ -224,8 +224,9 @@ void PartitionDriver::Roll(std::vector<Replica> replicas, QuorumRule rule) {
   owner_->BeginRoll();
   Chain chain = chain_.chain;
   const Epoch epoch = Next(owner_->segment().epoch);
-  if (owner_->committed() == owner_->segment().base) {
-    chain.segments.pop_back();  // an empty segment is replaced
+  const Offset base = owner_->segment().base;
+  if (owner_->committed() == base && (chain.segments.size() > 1 || base == Offset())) {
+    chain.segments.pop_back();  // an empty segment is replaced, unless only it has the snapshot
   } else {
     chain.segments.back().end = owner_->committed();
   }

@@ -101,11 +101,8 @@ void RepairCore::StartCopier(const Segment& segment, const Replica& target, absl
     sources.insert(best ? sources.begin() : sources.end(), replica.node);
   }
   request_ += kRequestsPerReader;
-  const CopyTask task{{partition_, segment.epoch},
-                      segment.base,
-                      *segment.end,
-                      chain_.segments.back().epoch,
-                      chain_version_};
+  const CopyTask task{{partition_, segment.epoch},  segment.base,   *segment.end,
+                      chain_.segments.back().epoch, chain_version_, *segment.end == segment.base};
   auto copier = std::make_unique<SegmentCopier>(task, target, std::move(sources), request_);
   copier->Start(now, out);
   copiers_[key] = std::move(copier);

@@ -82,7 +82,8 @@ void SealerCore::DecideEnd(absl::Time now, Outbox& out) {
   phase_ = Phase::kCopying;
   for (const Replica& replica : replicas) {
     const auto found = answers_.find(replica.node);
-    if (found != answers_.end() && found->second.tail >= end_) Hold(replica);
+    if (found == answers_.end() || found->second.tail < end_) continue;
+    if (found->second.open || !MustKeep()) Hold(replica);
   }
   CopyWhereNeeded(now, out);
   CheckCopies(now, out);
@@ -95,6 +96,11 @@ std::vector<NodeId> SealerCore::Sources() const {
     if (holder.node != self_.id) sources.push_back(holder.node);
   }
   return sources;
+}
+
+// An empty segment with nothing before it in the chain: only its snapshot tells about producers.
+bool SealerCore::MustKeep() const {
+  return chain_.segments.size() == 1 && sealed().base > Offset();
 }
 
 void SealerCore::Hold(const Replica& replica) {
@@ -123,7 +129,8 @@ void SealerCore::CopyWhereNeeded(absl::Time now, Outbox& out) {
     if (IndexOf(hoped, node.id) >= 0) continue;
     hoped.push_back(target);
     if (copiers_.contains(node.id)) continue;
-    const CopyTask task{{partition_, sealed().epoch}, sealed().base, end_, fence(), chain_version_};
+    const CopyTask task{
+        {partition_, sealed().epoch}, sealed().base, end_, fence(), chain_version_, MustKeep()};
     request_ += kRequestsPerReader;
     auto& copier = copiers_[node.id] =
         std::make_unique<SegmentCopier>(task, target, Sources(), request_);
@@ -166,7 +173,7 @@ void SealerCore::BeginLoading(absl::Time now, Outbox& out) {
   std::vector<NodeId> sources;
   for (const NodeId& node : Sources()) {
     const auto answer = answers_.find(node);
-    const bool copied = copiers_.contains(node) && end_ > sealed().base;
+    const bool copied = copiers_.contains(node) && (end_ > sealed().base || MustKeep());
     if (copied || (answer != answers_.end() && answer->second.open)) sources.push_back(node);
   }
   if (sources.empty()) {
@@ -232,7 +239,7 @@ Chain SealerCore::Proposal(Segment open) const {
   open.end.reset();
   open.owner = self_.id;
   open.owner_life = self_.life;
-  if (end_ == sealed().base) {
+  if (end_ == sealed().base && !MustKeep()) {
     chain.segments.pop_back();  // an empty segment is replaced
   } else {
     chain.segments.back().end = end_;

@@ -68,6 +68,7 @@ class SealerCore {
   void BeginLoading(absl::Time now, Outbox& out);
   std::vector<NodeId> Sources() const;
   bool HoldersSuffice() const;
+  bool MustKeep() const;
   void Hold(const Replica& replica);
   void StartOver(const NodeId& bad_source, absl::Time now, Outbox& out);
 
