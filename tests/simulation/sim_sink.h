@@ -55,8 +55,8 @@ class SimDatabase {
   }
   absl::Status Skip(const SinkBatch& batch) {
     for (Offset offset = batch.first; offset <= batch.last; offset = offset + 1) {
-      const std::string letter = absl::StrCat(batch.sink.value(), "/", batch.partition.ToString(),
-                                              "/", offset.value(), "/1");
+      const std::string letter =
+          absl::StrCat(batch.sink.value(), "/", batch.partition.ToString(), "/", offset.value());
       if (!dead_letters_.contains(letter)) {
         invariants_.Break("G8", letter + " is skipped before it is a dead letter");
       }

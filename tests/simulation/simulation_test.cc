@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <deque>
 #include <map>
@@ -27,6 +28,15 @@ constexpr uint64_t kNormalSeeds = 500;
 constexpr int kProcesses = 2;
 constexpr size_t kLastEvents = 60;
 
+uint64_t running_seed = 0;
+
+// A failed FOREBAY_CHECK aborts: at least say where.
+void OnAbort(int) {
+  std::fprintf(stderr, "SEED %llu ABORTED\nreplay: simulation_test --seed %llu --trace\n",
+               static_cast<unsigned long long>(running_seed),
+               static_cast<unsigned long long>(running_seed));
+}
+
 struct RunResult {
   std::optional<std::string> broken;
   std::map<std::string, uint64_t> counters;
@@ -35,6 +45,7 @@ struct RunResult {
 };
 
 RunResult RunSeed(uint64_t seed, TraceLine trace) {
+  running_seed = seed;
   World world(seed, DrawPlan(seed), std::move(trace));
   const absl::Time start = world.simulation().Now();
   world.Start();
@@ -145,6 +156,7 @@ int Main(const std::vector<std::string>& arguments) {
       return 2;
     }
   }
+  std::signal(SIGABRT, OnAbort);
   SetUpLog(LogFormat::kHuman, trace ? LogLevel::kInfo : LogLevel::kError, "simulation");
   return seed ? RunOne(*seed, trace) : RunInProcesses(range.first, range.second);
 }

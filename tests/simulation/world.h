@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,6 +78,7 @@ class World {
   void CutFor(const NodeId& from, const NodeId& to, absl::Duration time);
   void StartLater(SimNode& node, absl::Duration after);
   bool MayWipe() const;
+  bool IsStopping(const SimNode& node) const;
   SimNode& AnyNode();
   absl::Duration Draw(absl::Duration from, absl::Duration to) { return random_.Between(from, to); }
   void Heal();
@@ -103,7 +103,7 @@ class World {
   std::vector<std::unique_ptr<Client>> clients_;
   bool faulty_ = true;
   bool appending_ = true;
-  std::set<NodeId> stopping_;
+  std::map<NodeId, uint64_t> stopping_;  // the life that got SIGTERM
   std::map<Fault, int> faults_done_;
   absl::Duration healed_in_;
 };

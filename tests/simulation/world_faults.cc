@@ -27,7 +27,7 @@ SimNode& World::AnyNode() { return *nodes_[random_.Below(nodes_.size())]; }
 
 void World::StartLater(SimNode& node, absl::Duration after) {
   simulation_.After(after, [this, &node] {
-    if (node.running() || stopping_.contains(node.id())) return;
+    if (node.running()) return;
     Note(absl::StrCat("START ", node.id().value()));
     node.Start();
   });
@@ -76,13 +76,18 @@ void World::Inject(Fault fault) {
       break;
     default: {
       SimNode& node = AnyNode();
-      if (!node.running() || stopping_.contains(node.id())) return;
+      if (!node.running() || IsStopping(node)) return;
       if (fault == Fault::kWipe && !MayWipe()) return;
       Note(absl::StrCat(NameOf(fault), " ", node.id().value()));
       InjectInNode(fault, node);
     }
   }
   faults_done_[fault]++;
+}
+
+bool World::IsStopping(const SimNode& node) const {
+  auto life = stopping_.find(node.id());
+  return node.running() && life != stopping_.end() && life->second == node.life_number();
 }
 
 void World::InjectInNode(Fault fault, SimNode& node) {
@@ -107,16 +112,14 @@ void World::InjectInNode(Fault fault, SimNode& node) {
       break;
     case Fault::kStop:
       if (node.frozen()) return;
-      stopping_.insert(node.id());
+      stopping_[node.id()] = life;
       node.Stop([this, &node] {
-        stopping_.erase(node.id());
         Note(absl::StrCat("STOPPED ", node.id().value()));
         StartLater(node, Draw(kSoon, absl::Seconds(4)));
       });
       // As an operator would: SIGKILL when it takes too long.
       simulation_.After(absl::Seconds(10), [this, &node, life] {
         if (!node.running() || node.life_number() != life) return;
-        stopping_.erase(node.id());
         node.Kill();
         StartLater(node, kSoon);
       });
@@ -190,7 +193,7 @@ void World::InjectTakeOver(bool hand_over) {
   if (chain.segments.empty()) return;
   for (int i = 0; i < 2; i++) {  // two at once is where races are
     SimNode& node = AnyNode();
-    if (!node.running() || node.frozen() || stopping_.contains(node.id())) continue;
+    if (!node.running() || node.frozen() || IsStopping(node)) continue;
     Note(absl::StrCat(hand_over ? "hand-over by " : "take-over by ", node.id().value(), " of ",
                       partition.ToString()));
     if (hand_over) {
