@@ -1,0 +1,231 @@
+// What an owner commits, and when. Each test names the guard of the protocol model it holds up.
+#include "replication/owner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+
+#include "support/protocol_fixture.h"
+
+namespace forebay {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class OwnerTest : public ::testing::Test {
+ protected:
+  OwnerTest() {
+    OwnerOptions options;
+    options.window_bytes = 4000;
+    core_ = std::make_unique<OwnerCore>(kPartition, OpenSegmentOf(1, 0), ProducerTable(), options,
+                                        now_);
+    core_->Start(now_, Out());
+    for (const char* node : {"a", "b", "c"}) Holds(node, 0);
+  }
+  // Results and messages of the last step only.
+  OwnerOutput& Out() {
+    Collect();
+    out_ = OwnerOutput();
+    return out_;
+  }
+  void Collect() {
+    for (auto& [ticket, result] : out_.results) results_[ticket] = result;
+    out_.results.clear();
+  }
+  void Append(Ticket ticket, Block block) { core_->Append(std::move(block), ticket, now_, Out()); }
+  void Holds(const std::string& node, uint64_t tail, uint64_t epoch = 1) {
+    core_->OnMirrorReply(NodeId(node),
+                         {Key(epoch), ReplicaAnswer::kHolds, Offset(tail), Offset(tail), {}}, now_,
+                         Out());
+  }
+  bool Acknowledged(Ticket ticket) {
+    Collect();
+    return results_.contains(ticket) && results_[ticket].outcome == Outcome::kAcknowledged;
+  }
+  const AppendResult& Result(Ticket ticket) {
+    Collect();
+    EXPECT_TRUE(results_.contains(ticket)) << "no result for ticket " << ticket;
+    return results_[ticket];
+  }
+  void Roll(uint64_t epoch) {
+    core_->BeginRoll();
+    core_->FinishRoll(OpenSegmentOf(epoch, core_->committed().value()), now_, Out());
+  }
+
+  absl::Time now_ = absl::UnixEpoch();
+  OwnerOutput out_;
+  std::map<Ticket, AppendResult> results_;
+  std::unique_ptr<OwnerCore> core_;
+};
+
+TEST_F(OwnerTest, AcknowledgesOnceTwoZonesHoldTheBlock) {  // G1
+  Append(1, BlockOf(0, 3));
+  Holds("a", 3);
+  EXPECT_FALSE(Acknowledged(1));
+  Holds("c", 3);
+  EXPECT_TRUE(Acknowledged(1));
+  EXPECT_EQ(Result(1).offset, Offset(0));
+  EXPECT_EQ(core_->committed(), Offset(3));
+}
+
+TEST_F(OwnerTest, CommitsWithoutItsOwnDiskButDoesNotReadWhatItLacks) {  // G6
+  Append(1, BlockOf(0));
+  Holds("b", 1);
+  Holds("c", 1);
+  EXPECT_TRUE(Acknowledged(1));
+  EXPECT_EQ(core_->readable(), Offset(0));
+  Holds("a", 1);
+  EXPECT_EQ(core_->readable(), Offset(1));
+}
+
+TEST_F(OwnerTest, MirrorsTheSameBytesToEveryReplica) {
+  const Block block = BlockOf(0, 2);
+  Append(1, block);
+  for (const char* node : {"a", "b", "c"}) {
+    const auto sent = Sent<MirrorRequest>(out_.outbox, node);
+    ASSERT_THAT(sent, SizeIs(1));
+    EXPECT_EQ(sent[0].blocks[0].bytes(), block.bytes());
+    EXPECT_EQ(sent[0].first, Offset(0));
+  }
+}
+
+TEST_F(OwnerTest, CountsNoAnswerAboutAnEarlierSegment) {  // guard ack-epoch
+  Append(1, BlockOf(0));
+  Roll(2);
+  Append(2, BlockOf(1));
+  Holds("a", 2, /*epoch=*/1);
+  Holds("b", 2, /*epoch=*/1);
+  EXPECT_FALSE(Acknowledged(1));
+  EXPECT_FALSE(Acknowledged(2));
+}
+
+TEST_F(OwnerTest, CommitsNothingWhileARollIsUnderWay) {  // guard roll-freezes
+  Append(1, BlockOf(0));
+  core_->BeginRoll();
+  Holds("a", 1);
+  Holds("b", 1);
+  EXPECT_FALSE(Acknowledged(1));
+  EXPECT_EQ(core_->committed(), Offset(0));
+  core_->AbortRoll(now_, Out());
+  EXPECT_TRUE(Acknowledged(1));
+}
+
+TEST_F(OwnerTest, MovesWhatIsInFlightToTheNewSegmentAtTheSameOffsets) {
+  Append(1, BlockOf(0, 2));
+  Holds("a", 2);
+  Roll(2);
+  const auto sent = Sent<MirrorRequest>(out_.outbox, "b");
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_EQ(sent[0].segment, Key(2));
+  EXPECT_EQ(sent[0].first, Offset(0));
+  EXPECT_TRUE(sent[0].open_snapshot.has_value());
+  Holds("b", 2, 2);
+  EXPECT_FALSE(Acknowledged(1));  // what a held was in the old segment
+  Holds("a", 2, 2);
+  EXPECT_TRUE(Acknowledged(1));
+}
+
+TEST_F(OwnerTest, AcknowledgesARepeatOnlyOnceTheOriginalIsCommitted) {  // guard repeat-waits
+  Append(1, BlockOf(0));
+  Append(2, BlockOf(0));
+  EXPECT_THAT(results_, IsEmpty());
+  Holds("a", 1);
+  Holds("b", 1);
+  EXPECT_TRUE(Acknowledged(1));
+  EXPECT_TRUE(Acknowledged(2));
+  Append(3, BlockOf(0));
+  EXPECT_TRUE(Acknowledged(3));
+  EXPECT_EQ(Result(3).offset, Offset(0));
+  EXPECT_EQ(core_->next(), Offset(1));
+}
+
+TEST_F(OwnerTest, RefusesAGapAndSaysWhatItExpects) {
+  Append(1, BlockOf(5));
+  EXPECT_EQ(Result(1).outcome, Outcome::kNotStored);
+  EXPECT_EQ(Result(1).status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(Result(1).status.message()), ::testing::HasSubstr("expected 0"));
+}
+
+TEST_F(OwnerTest, RefusesRetryablyWhenItsWindowIsFull) {  // G2, G9
+  Append(1, BlockOf(0, 1, "p", 0, std::string(3000, 'x')));
+  Append(2, BlockOf(1, 1, "p", 0, std::string(3000, 'x')));
+  EXPECT_EQ(Result(2).outcome, Outcome::kNotStored);
+  EXPECT_EQ(Result(2).status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(RetryAfter(Result(2).status).has_value());
+}
+
+TEST_F(OwnerTest, SendsAgainWhatWasNotAnswered) {
+  Append(1, BlockOf(0));
+  core_->OnTick(now_ + absl::Milliseconds(100), Out());
+  EXPECT_THAT(Sent<MirrorRequest>(out_.outbox, "b"), IsEmpty());
+  core_->OnTick(now_ + absl::Seconds(1), Out());
+  EXPECT_THAT(Sent<MirrorRequest>(out_.outbox, "b"), SizeIs(1));
+}
+
+TEST_F(OwnerTest, FeedsAReplicaThatLagsFromItsStoreNotFromMemory) {  // hazard 8
+  for (uint64_t i = 0; i < 5; i++) {
+    Append(i + 1, BlockOf(i));
+    Holds("a", i + 1);
+    Holds("b", i + 1);
+  }
+  core_->OnPeerBack(NodeId("c"), now_, Out());
+  ASSERT_THAT(out_.catch_ups, SizeIs(1));
+  EXPECT_EQ(out_.catch_ups[0].second, Offset(0));
+  core_->OnCatchUp(NodeId("c"), std::nullopt, {{Offset(0), BlockOf(0)}, {Offset(1), BlockOf(1)}},
+                   now_, Out());
+  const auto sent = Sent<MirrorRequest>(out_.outbox, "c");
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_THAT(sent[0].blocks, SizeIs(2));
+}
+
+TEST_F(OwnerTest, ReportsAFenceOfAHigherEpoch) {
+  core_->OnMirrorReply(NodeId("b"), {Key(1), ReplicaAnswer::kFenced, {}, {}, Epoch(2)}, now_,
+                       Out());
+  EXPECT_EQ(out_.fenced, Epoch(2));
+}
+
+class SettleTest : public OwnerTest {
+ protected:
+  SettleTest() {
+    Append(1, BlockOf(0, 2));
+    Append(2, BlockOf(2, 2));
+  }
+  // The chain as a new owner left it: our segment sealed at `end`, then others.
+  static Chain TakenOver(uint64_t end, std::vector<uint64_t> later_ends = {}) {
+    Chain chain{{OpenSegmentOf(1, 0)}};
+    chain.segments[0].end = Offset(end);
+    uint64_t base = end, epoch = 2;
+    for (const uint64_t later : later_ends) {
+      chain.segments.push_back(OpenSegmentOf(epoch++, base));
+      chain.segments.back().end = Offset(later);
+      base = later;
+    }
+    chain.segments.push_back(OpenSegmentOf(epoch, base));
+    return chain;
+  }
+};
+
+TEST_F(SettleTest, BelowTheSealedEndIsAcknowledgedBeyondItIsNotStored) {
+  core_->Settle(TakenOver(2), Out());
+  EXPECT_TRUE(Acknowledged(1));
+  EXPECT_EQ(Result(2).outcome, Outcome::kNotStored);
+  EXPECT_EQ(Result(2).status.code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SettleTest, ComparesWithTheEndOfItsOwnSegmentNotOfALaterOne) {  // settle-own-segment
+  core_->Settle(TakenOver(2, {4}), Out());
+  EXPECT_EQ(Result(2).outcome, Outcome::kNotStored);
+}
+
+TEST_F(SettleTest, IsUnknownWhenTheSegmentIsGone) {  // G2
+  Chain chain{{OpenSegmentOf(3, 4)}};
+  core_->Settle(chain, Out());
+  EXPECT_EQ(Result(1).outcome, Outcome::kUnknown);
+  EXPECT_EQ(Result(2).outcome, Outcome::kUnknown);
+}
+
+}  // namespace
+}  // namespace forebay
