@@ -171,11 +171,7 @@ absl::StatusOr<std::vector<StoredBlock>> MemoryWalStore::Read(const SegmentKey& 
         absl::StrCat("offset ", from.value(), " of ", key.ToString(), " is outside of the stored [",
                      segment.extent.start.value(), ", ", segment.extent.tail.value(), ")"));
   }
-  auto at = segment.blocks.find(from);
-  if (at == segment.blocks.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("offset ", from.value(), " of ", key.ToString(), " is inside a block"));
-  }
+  auto at = std::prev(segment.blocks.upper_bound(from));  // the block that holds `from`
   std::vector<StoredBlock> out;
   size_t bytes = 0;
   for (; at != segment.blocks.end() && out.size() < kReadBlocksMax; ++at) {

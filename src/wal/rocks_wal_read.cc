@@ -28,6 +28,8 @@ class WalReadCollector {
 
   Offset next() const { return next_; }
   bool empty() const { return blocks_.empty(); }
+  // The block at `first` holds the offset asked for inside of it.
+  void BeginAt(Offset first) { next_ = first; }
   bool Fits(size_t bytes) const {
     return blocks_.empty() || (blocks_.size() < kReadBlocksMax && bytes_ + bytes <= bytes_max_);
   }
@@ -85,9 +87,8 @@ absl::StatusOr<std::vector<StoredBlock>> RocksWalEngine::Read(const SegmentKey& 
     return Excuse(stored, key, *view, from);
   }
   for (StoredBlock& pending : view->pending) {
-    if (pending.first < collector.next() && collector.next() < pending.end()) {
-      return absl::InvalidArgumentError(At(key, pending.first) + " holds the offset inside of it");
-    }
+    const bool inside = pending.first < collector.next() && collector.next() < pending.end();
+    if (inside && collector.empty()) collector.BeginAt(pending.first);
     if (pending.first != collector.next()) continue;
     if (!collector.Fits(pending.block.bytes().size())) break;
     collector.Add(std::move(pending));
@@ -108,16 +109,14 @@ absl::Status RocksWalEngine::ReadStored(const SegmentKey& key, const View& view,
   options.iterate_upper_bound = &upper_slice;
   const std::unique_ptr<rocksdb::Iterator> index(
       opened_.rocks->db->NewIterator(options, opened_.rocks->index));
-  // The block before tells whether the offset asked for is inside of it.
+  // The offset asked for may be inside of the block before.
   for (index->SeekForPrev(EncodeIndexKey({view.instance, collector.next()})); index->Valid();
        index->Next()) {
     const auto found = DecodeIndexKey(index->key().ToStringView());
     const auto value = DecodeIndexValue(index->value().ToStringView());
     if (!found || !value) return absl::DataLossError(At(key, collector.next()) + ": bad index");
     if (found->first + value->count <= collector.next()) continue;
-    if (found->first < collector.next()) {
-      return absl::InvalidArgumentError(At(key, found->first) + " holds the offset inside of it");
-    }
+    if (found->first < collector.next() && collector.empty()) collector.BeginAt(found->first);
     if (found->first != collector.next() || !collector.Fits(value->bytes)) break;
     absl::StatusOr<Block> block = ReadBlock(*value);
     if (!block.ok()) return WithContext(block.status(), At(key, found->first));

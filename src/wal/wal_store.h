@@ -114,11 +114,10 @@ class WalStore {
   // A write that breaks its precondition above is a bug and aborts.
   virtual void Write(std::vector<WalWrite> writes, Done done) = 0;
 
-  // Blocks from the one that starts at `from`, in order, until bytes_max is exceeded (at least
+  // Blocks from the one that holds `from`, in order, until bytes_max is exceeded (at least
   // one), the segment's tail, or 64 blocks. Sees every write given to Write before, durable or not.
   // Verifies each; what is healthy before a damaged block is returned, without it.
   //   NOT_FOUND: surely not here: no such segment, or `from` is outside [start, tail).
-  //   INVALID_ARGUMENT: `from` is inside a block.
   //   DATA_LOSS: it was here and is damaged; never NOT_FOUND for damage (hazard 3).
   //   UNAVAILABLE: the store has failed.
   virtual absl::StatusOr<std::vector<StoredBlock>> Read(const SegmentKey& key, Offset from,
