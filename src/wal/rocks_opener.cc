@@ -64,9 +64,9 @@ class Opener {
       if (!absl::IsDataLoss(status)) return status;
     }
     // Not even what is whole can be had: start empty, and leave the rest for people to look at.
-    Log(LogLevel::kError, absl::StrCat("the store in ", options_.directory, " cannot be opened (",
-                                       status.message(), "); moving it to ",
-                                       directory_.aside_path(), " and starting empty"));
+    Log(LogLevel::kError,
+        absl::StrCat("the store in ", options_.directory, " cannot be opened (", status.message(),
+                     "); moving it to ", directory_.aside_path(), " and starting empty"));
     Close();
     FOREBAY_RETURN_IF_ERROR(directory_.MoveDbAside());
     return OpenAndLoad();

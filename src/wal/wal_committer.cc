@@ -16,7 +16,7 @@ namespace {
 // So that dropping a large segment does not make one huge batch.
 constexpr size_t kDeletionsPerBatch = 4096;
 // Less can wait for the next write, and then costs no sync of its own.
-constexpr uint64_t kDebrisEventsMax = 10'000;
+constexpr uint64_t kDebrisBytesMax = 1 << 20;
 constexpr Offset kAll(std::numeric_limits<uint64_t>::max());
 
 rocksdb::Slice Slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -34,7 +34,7 @@ WalCommitter::WalCommitter(RocksHandles& rocks, SyncMark& mark, Incarnation inca
       debris_(loaded.debris.begin(), loaded.debris.end()),
       flushed_below_(loaded.next_number) {
   for (const auto& [key, segment] : loaded.segments) {
-    lives_[segment.instance] = {segment.extent.start, segment.first_number};
+    lives_[segment.instance] = {segment.extent, segment.bytes, segment.first_number};
   }
 }
 
@@ -54,13 +54,9 @@ absl::Status WalCommitter::CleanUp() {
 }
 
 bool WalCommitter::HasMuchDebris() const {
-  uint64_t events = 0;
-  for (const WalDebris& debris : debris_) {
-    const uint64_t more = debris.to.value() - debris.from.value();
-    if (more >= kDebrisEventsMax - events) return true;
-    events += more;
-  }
-  return false;
+  uint64_t bytes = 0;
+  for (const WalDebris& debris : debris_) bytes += debris.bytes;
+  return bytes >= kDebrisBytesMax;
 }
 
 void WalCommitter::OnFlushed() {
@@ -75,7 +71,7 @@ absl::Status WalCommitter::Add(const AcceptedWrite& accepted, rocksdb::WriteBatc
     return AddAppend(*append, accepted.instance, batch);
   }
   if (const auto* open = std::get_if<OpenSegment>(&write)) {
-    lives_[accepted.instance] = {open->start, std::nullopt};
+    lives_[accepted.instance] = {{open->start, open->start}, 0, std::nullopt};
     return PutSegment(open->key, accepted.instance, open->start, open->snapshot, batch);
   }
   if (const auto* trim = std::get_if<TrimSegment>(&write)) {
@@ -92,7 +88,7 @@ absl::Status WalCommitter::Add(const AcceptedWrite& accepted, rocksdb::WriteBatc
   const auto& drop = std::get<DropSegment>(write);
   const auto life = lives_.find(accepted.instance);
   if (life == lives_.end()) return absl::OkStatus();
-  debris_.push_back({accepted.instance, life->second.start, kAll});
+  debris_.push_back({accepted.instance, life->second.extent.start, kAll, life->second.bytes});
   lives_.erase(life);
   return FromRocks(batch.Delete(rocks_.state, EncodeSegmentKey(drop.key)), "drop a segment");
 }
@@ -110,6 +106,8 @@ absl::Status WalCommitter::AddAppend(const AppendBlock& append, uint64_t instanc
   }
   appended_.emplace(instance, append.first);
   Life& life = lives_.at(instance);
+  life.extent.tail = append.first + block.event_count();
+  life.bytes += block.bytes().size();
   if (!life.first_number) life.first_number = number;
   return FromRocks(status, "append a block");
 }
@@ -118,14 +116,21 @@ absl::Status WalCommitter::AddTrim(const TrimSegment& trim, uint64_t instance,
                                    rocksdb::WriteBatch& batch) {
   FOREBAY_RETURN_IF_ERROR(CheckTrimPoint(trim, instance));
   Life& life = lives_.at(instance);
-  if (life.start < trim.start) debris_.push_back({instance, life.start, trim.start});
-  life.start = trim.start;
+  if (life.extent.start < trim.start) {
+    const auto held = static_cast<double>(life.extent.tail.value() - life.extent.start.value());
+    const auto goes = static_cast<double>(trim.start.value() - life.extent.start.value());
+    const auto bytes = static_cast<uint64_t>(static_cast<double>(life.bytes) * (goes / held));
+    debris_.push_back({instance, life.extent.start, trim.start, bytes});
+    life.bytes -= std::min(bytes, life.bytes);
+    life.extent.start = trim.start;
+  }
   return PutSegment(trim.key, instance, trim.start, trim.snapshot, batch);
 }
 
 // The table has checked that it is inside the segment; only the index knows where blocks end.
 absl::Status WalCommitter::CheckTrimPoint(const TrimSegment& trim, uint64_t instance) {
-  if (trim.start == lives_.at(instance).start || appended_.contains({instance, trim.start})) {
+  if (trim.start == lives_.at(instance).extent.start ||
+      appended_.contains({instance, trim.start})) {
     return absl::OkStatus();
   }
   std::unique_ptr<rocksdb::Iterator> index(rocks_.db->NewIterator({}, rocks_.index));

@@ -40,7 +40,8 @@ class WalCommitter {
  private:
   // Of a segment that is open.
   struct Life {
-    Offset start;
+    SegmentExtent extent;
+    uint64_t bytes = 0;  // of its blocks, about
     // Of its first block, or of one before; nullopt: it has none in the store.
     std::optional<uint64_t> first_number;
   };

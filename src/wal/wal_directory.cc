@@ -99,9 +99,9 @@ absl::StatusOr<std::string> WalDirectory::ReadFile(const std::string& path) cons
 }
 
 absl::Status WalDirectory::Truncate(const std::string& path, uint64_t size) const {
-  rocksdb::IOStatus status = files_->Truncate(path, size, {}, nullptr);
   std::unique_ptr<rocksdb::FSWritableFile> file;
-  if (status.ok()) status = files_->ReopenWritableFile(path, {}, &file, nullptr);
+  rocksdb::IOStatus status = files_->ReopenWritableFile(path, {}, &file, nullptr);
+  if (status.ok()) status = file->Truncate(size, {}, nullptr);
   if (status.ok()) status = file->Fsync({}, nullptr);
   if (status.ok()) status = file->Close({}, nullptr);
   return FromRocks(status, absl::StrCat("truncate ", path, " to ", size, " bytes"));

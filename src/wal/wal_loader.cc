@@ -60,7 +60,7 @@ class Loader {
     const std::optional<SegmentValue> record = DecodeSegmentValue(value);
     if (!segment || !record) return false;
     LoadedSegment& loaded = loaded_.segments[*segment];
-    loaded = {record->instance, {record->start, record->start}, std::nullopt};
+    loaded = {record->instance, {record->start, record->start}, std::nullopt, 0};
     loaded_.next_instance = std::max(loaded_.next_instance, record->instance + 1);
     return by_instance_.emplace(record->instance, &loaded).second;
   }
@@ -86,12 +86,12 @@ class Loader {
     loaded_.next_instance = std::max(loaded_.next_instance, key.instance + 1);
     const auto found = by_instance_.find(key.instance);
     if (found == by_instance_.end()) {
-      AddDebris({key.instance, key.first, kAll});
+      AddDebris({key.instance, key.first, kAll, value.bytes});
       return absl::OkStatus();
     }
     LoadedSegment& segment = *found->second;
     if (key.first < segment.extent.start) {
-      AddDebris({key.instance, key.first, segment.extent.start});
+      AddDebris({key.instance, key.first, segment.extent.start, value.bytes});
       return absl::OkStatus();
     }
     // A hole is a loss that RocksDB did not see (hazard 17).
@@ -101,6 +101,7 @@ class Loader {
                                               segment.extent.tail.value()));
     }
     segment.extent.tail = key.first + value.count;
+    segment.bytes += value.bytes;
     if (!segment.first_number) segment.first_number = value.number;
     return absl::OkStatus();
   }
@@ -108,6 +109,8 @@ class Loader {
   void AddDebris(const WalDebris& debris) {
     if (loaded_.debris.empty() || loaded_.debris.back().instance != debris.instance) {
       loaded_.debris.push_back(debris);
+    } else {
+      loaded_.debris.back().bytes += debris.bytes;
     }
   }
 

@@ -30,12 +30,14 @@ struct WalDebris {
   uint64_t instance = 0;
   Offset from;
   Offset to;
+  uint64_t bytes = 0;  // of the blocks, about
 };
 
 struct LoadedSegment {
   uint64_t instance = 0;
   SegmentExtent extent;
   std::optional<uint64_t> first_number;  // of its first block, when it has one
+  uint64_t bytes = 0;                    // of its blocks
 };
 
 struct LoadedWal {

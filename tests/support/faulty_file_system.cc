@@ -34,12 +34,17 @@ class FaultyWritableFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
   IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                   rocksdb::IODebugContext* debug) override {
-    IOStatus status = system_.BeforeChange(/*writes_bytes=*/true);
+    IOStatus status = system_.BeforeWrite(path_);
     return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, debug) : status;
   }
   IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                   const rocksdb::DataVerificationInfo&, rocksdb::IODebugContext* debug) override {
     return Append(data, options, debug);
+  }
+  IOStatus Truncate(uint64_t size, const rocksdb::IOOptions& options,
+                    rocksdb::IODebugContext* debug) override {
+    IOStatus status = system_.BeforeChange();
+    return status.ok() ? FSWritableFileOwnerWrapper::Truncate(size, options, debug) : status;
   }
   IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
     IOStatus status = system_.BeforeSync(path_);
@@ -68,7 +73,7 @@ class FaultyRandomRWFile final : public rocksdb::FSRandomRWFileOwnerWrapper {
 
   IOStatus Write(uint64_t offset, const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                  rocksdb::IODebugContext* debug) override {
-    IOStatus status = system_.BeforeChange(/*writes_bytes=*/true);
+    IOStatus status = system_.BeforeWrite(path_);
     if (!status.ok()) return status;
     system_.BeforeOverwrite(path_);
     return FSRandomRWFileOwnerWrapper::Write(offset, data, options, debug);
@@ -123,10 +128,15 @@ void FaultyFileSystem::CutPower() {
 
 void FaultyFileSystem::PowerOn(Unsynced unsynced) {
   MutexLock lock(mutex_);
-  for (const auto& [path, bytes] : before_overwrite_) WriteAll(path, bytes);
+  if (unsynced != Unsynced::kKept) {
+    for (const auto& [path, bytes] : before_overwrite_) WriteAll(path, bytes);
+  }
   before_overwrite_.clear();
-  for (const auto& [path, synced] : synced_bytes_) LoseUnsynced(path, synced, unsynced);
-  for (; !entries_.empty(); entries_.pop_back()) Undo(entries_.back());
+  if (unsynced != Unsynced::kKept) {
+    for (const auto& [path, synced] : synced_bytes_) LoseUnsynced(path, synced, unsynced);
+    for (; !entries_.empty(); entries_.pop_back()) Undo(entries_.back());
+  }
+  entries_.clear();
   synced_bytes_.clear();
   power_is_cut_ = false;
 }
@@ -152,16 +162,26 @@ void FaultyFileSystem::SetNoSpace(bool no_space) {
   no_space_ = no_space;
 }
 
+void FaultyFileSystem::SetTablesFail(bool fail) {
+  MutexLock lock(mutex_);
+  tables_fail_ = fail;
+}
+
 void FaultyFileSystem::SetHold(bool hold) {
   MutexLock lock(mutex_);
   hold_ = hold;
   changed_.SignalAll();
 }
 
+void FaultyFileSystem::WaitUntilHolding() {
+  MutexLock lock(mutex_);
+  while (!is_holding_) changed_.Wait(mutex_);
+}
+
 void FaultyFileSystem::Heal() {
   MutexLock lock(mutex_);
   fail_at_ = 0;
-  fail_log_sync_ = no_space_ = hold_ = false;
+  fail_log_sync_ = no_space_ = tables_fail_ = hold_ = false;
   changed_.SignalAll();
 }
 
@@ -240,28 +260,34 @@ IOStatus FaultyFileSystem::RenameFile(const std::string& from, const std::string
   return status;
 }
 
-IOStatus FaultyFileSystem::Truncate(const std::string& path, size_t size,
-                                    const rocksdb::IOOptions& options,
-                                    rocksdb::IODebugContext* debug) {
-  IOStatus status = BeforeChange();
-  return status.ok() ? target()->Truncate(path, size, options, debug) : status;
+IOStatus FaultyFileSystem::BeforeWrite(const std::string& path) {
+  {
+    MutexLock lock(mutex_);
+    if (tables_fail_ && path.ends_with(".sst")) return IOStatus::IOError("table told to fail");
+    if (no_space_) return IOStatus::NoSpace("no space left on device");
+  }
+  return BeforeChange();
 }
 
-IOStatus FaultyFileSystem::BeforeChange(bool writes_bytes) {
+IOStatus FaultyFileSystem::BeforeChange() {
   MutexLock lock(mutex_);
   if (power_is_cut_) return IOStatus::IOError("the power is cut");
   ++changes_;
   if (fail_at_ != 0 && (changes_ == fail_at_ || (fail_all_after_ && changes_ > fail_at_))) {
     return IOStatus::IOError("told to fail");
   }
-  if (no_space_ && writes_bytes) return IOStatus::NoSpace("no space left on device");
   return IOStatus::OK();
 }
 
 IOStatus FaultyFileSystem::BeforeSync(const std::string& path) {
   if (path.ends_with(".log")) {
     MutexLock lock(mutex_);
-    while (hold_ && !power_is_cut_) changed_.Wait(mutex_);
+    while (hold_ && !power_is_cut_) {
+      is_holding_ = true;
+      changed_.SignalAll();
+      changed_.Wait(mutex_);
+    }
+    is_holding_ = false;
     if (std::exchange(fail_log_sync_, false)) return IOStatus::IOError("sync told to fail");
   }
   return BeforeChange();

@@ -20,6 +20,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   // What becomes of bytes that were written and not synced, when the power goes.
   enum class Unsynced {
+    kKept,    // all of them came to the disk, as when only the process was killed
     kGone,    // the file is as long as it was at its last sync
     kHalf,    // half of them came to the disk
     kZeroed,  // the length came to the disk, the pages did not
@@ -41,8 +42,12 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   // The next sync of a log file fails.
   void FailNextLogSync();
   void SetNoSpace(bool no_space);
+  // Writes of table files fail, as those of a background job do.
+  void SetTablesFail(bool fail);
   // Syncs of log files wait until it is false again, or the power goes.
   void SetHold(bool hold);
+  // Returns when a sync waits.
+  void WaitUntilHolding();
   // Everything is well again.
   void Heal();
 
@@ -63,12 +68,10 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
                                const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override;
-  rocksdb::IOStatus Truncate(const std::string& path, size_t size,
-                             const rocksdb::IOOptions& options,
-                             rocksdb::IODebugContext* debug) override;
 
   // For the files it makes. OK when a change may happen.
-  rocksdb::IOStatus BeforeChange(bool writes_bytes = false) ABSL_LOCKS_EXCLUDED(mutex_);
+  rocksdb::IOStatus BeforeChange() ABSL_LOCKS_EXCLUDED(mutex_);
+  rocksdb::IOStatus BeforeWrite(const std::string& path) ABSL_LOCKS_EXCLUDED(mutex_);
   rocksdb::IOStatus BeforeSync(const std::string& path) ABSL_LOCKS_EXCLUDED(mutex_);
   void AfterSync(const std::string& path) ABSL_LOCKS_EXCLUDED(mutex_);
   void BeforeOverwrite(const std::string& path) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -102,7 +105,9 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   bool fail_all_after_ ABSL_GUARDED_BY(mutex_) = false;
   bool fail_log_sync_ ABSL_GUARDED_BY(mutex_) = false;
   bool no_space_ ABSL_GUARDED_BY(mutex_) = false;
+  bool tables_fail_ ABSL_GUARDED_BY(mutex_) = false;
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_holding_ ABSL_GUARDED_BY(mutex_) = false;
   bool power_is_cut_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
