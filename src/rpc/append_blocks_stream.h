@@ -6,8 +6,8 @@
 
 #include "forebay/errors.h"
 #include "forebay/v1/ingest.pb.h"
+#include "rpc/server_stream.h"
 #include "rpc/service_context.h"
-#include "rpc/streams.h"
 
 namespace forebay {
 

@@ -10,7 +10,7 @@
 #include "forebay/v1/ingest.pb.h"
 #include "producer/ingest_link.h"
 #include "rpc/calls_in_flight.h"
-#include "rpc/streams.h"
+#include "rpc/client_stream.h"
 
 namespace forebay {
 

@@ -40,6 +40,10 @@ class CallsInFlight {
       calls = calls_;
     }
     for (const auto& [id, cancel] : calls) cancel();
+    Wait();
+  }
+  // Until every call has ended.
+  void Wait() {
     MutexLock lock(mutex_);
     while (!calls_.empty()) changed_.Wait(mutex_);
   }

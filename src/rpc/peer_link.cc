@@ -8,7 +8,7 @@
 #include "rpc/grpc_channel.h"
 #include "rpc/message_wire.h"
 #include "rpc/status_wire.h"
-#include "rpc/streams.h"
+#include "rpc/client_stream.h"
 #include "runtime/log.h"
 
 namespace forebay {

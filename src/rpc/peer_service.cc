@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "rpc/grpc_channel.h"
 #include "rpc/message_wire.h"
-#include "rpc/streams.h"
+#include "rpc/server_stream.h"
 #include "runtime/log.h"
 
 namespace forebay {

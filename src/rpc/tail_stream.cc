@@ -83,7 +83,7 @@ void TailStream::OnStatus(const std::vector<PartitionStatus>& statuses) {
       next_ = status->chain.segments.front().base;
       start_at_oldest_ = true;
   }
-  Read();
+  SendResponse();
 }
 
 void TailStream::Read() {
@@ -136,6 +136,11 @@ void TailStream::Send(const std::vector<StoredBlock>& blocks) {
   }
   start_at_oldest_ = false;
   if (response_.events().empty()) return Read();
+  SendResponse();
+}
+
+void TailStream::SendResponse() {
+  response_.set_next_offset(next_.value());
   {
     MutexLock lock(mutex_);
     response_ready_ = true;

@@ -10,7 +10,7 @@
 
 #include "forebay/v1/ingest.pb.h"
 #include "rpc/service_context.h"
-#include "rpc/streams.h"
+#include "rpc/turns.h"
 
 namespace forebay {
 
@@ -33,6 +33,7 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
   void Read();
   void OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks);
   void Send(const std::vector<StoredBlock>& blocks);
+  void SendResponse();
   void Wait();
   void End(absl::Status status);
   void Step();

@@ -17,6 +17,7 @@ namespace forebay {
 
 // That long from now, as gRPC takes it.
 inline gpr_timespec DeadlineIn(absl::Duration limit) {
+  if (limit == absl::InfiniteDuration()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
   return gpr_time_from_millis(absl::ToInt64Milliseconds(limit), GPR_TIMESPAN);
 }
 
