@@ -240,6 +240,26 @@ TEST_F(ProducerTest, FollowsAPartitionThatWasHandedOver) {
   EXPECT_TRUE(cluster_->asks.empty());
 }
 
+// A node that has missed the hand-over describes the old owner, which would refuse the sequences.
+TEST_F(ProducerTest, NeverGoesBackToAnEarlierOwner) {
+  Start(OneEventBlocks());
+  cluster_->Move(0, NodeId("b1"));
+  AppendMany(0, 5);
+  ASSERT_TRUE(RunUntilTold(5));
+  cluster_->alter_routes = [](StreamRoutes& routes) {
+    routes.routes[0].owner = NodeId("a1");
+    routes.routes[0].epoch = Epoch(1);
+  };
+  const size_t before = cluster_->seen.size();
+  cluster_->answers = {NotStored(absl::UnavailableError("rolling"))};
+  AppendMany(5, 10);
+  ASSERT_TRUE(RunUntilTold(10));
+  EXPECT_EQ(StoredIn(0), Range(0, 10));
+  for (size_t i = before; i < cluster_->seen.size(); i++) {
+    EXPECT_EQ(cluster_->seen[i].node, NodeId("b1"));
+  }
+}
+
 // G2: one attempt went unanswered, so it may be stored.
 TEST_F(ProducerTest, GivesUpAsUnknownWhatMayBeStored) {
   Start(With([](BatchOptions& batch) { batch.give_up_after = absl::Seconds(2); }));

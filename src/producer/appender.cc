@@ -1,48 +1,16 @@
 #include "producer/appender.h"
 
 #include <atomic>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/handover.h"
 
 namespace forebay {
 namespace {
 
 constexpr absl::Duration kRetryHint = absl::Milliseconds(50);
 constexpr absl::Duration kCloseDeadline = absl::Seconds(10);
-
-// One value, from the executor to a thread that waits. Both hold it, because the waiter may leave
-// first.
-template <typename T>
-class Handover {
- public:
-  void Give(T value) {
-    MutexLock lock(mutex_);
-    value_ = std::move(value);
-    changed_.SignalAll();
-  }
-  T Take() {
-    MutexLock lock(mutex_);
-    while (!value_.has_value()) changed_.Wait(mutex_);
-    return *std::move(value_);
-  }
-  // Nothing when it did not come in time.
-  std::optional<T> TakeWithin(const Clock& clock, absl::Duration limit) {
-    const absl::Time end = clock.Now() + limit;
-    MutexLock lock(mutex_);
-    for (absl::Duration left = limit; !value_.has_value(); left = end - clock.Now()) {
-      if (left <= absl::ZeroDuration()) return std::nullopt;
-      changed_.WaitFor(mutex_, left);
-    }
-    return std::move(value_);
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  std::optional<T> value_ ABSL_GUARDED_BY(mutex_);
-};
 
 }  // namespace
 
@@ -69,7 +37,7 @@ class Appender::ManyResults {
 Appender::Appender(Clock& clock, Executor& executor, Random random, IngestLink& link,
                    ProducerOptions options)
     : clock_(clock), executor_(executor), batch_(options.batch) {
-  const auto made = std::make_shared<Handover<std::unique_ptr<Producer>>>();
+  const auto made = Handover<std::unique_ptr<Producer>>::Make();
   executor_.Post([this, made, random, &link, options = std::move(options)]() mutable {
     auto producer = std::make_unique<Producer>(clock_, executor_, random, link, std::move(options));
     producer->OnReleased([this](size_t bytes) {
@@ -89,13 +57,6 @@ Appender::~Appender() {
     closed = closed_;
   }
   if (!closed) Close(kCloseDeadline).IgnoreError();
-  // It may only be destroyed where its tasks run.
-  const auto gone = std::make_shared<Handover<bool>>();
-  executor_.Post([this, gone] {
-    producer_.reset();
-    gone->Give(true);
-  });
-  gone->Take();
 }
 
 void Appender::Refuse(Done done, absl::Status status) {
@@ -143,7 +104,7 @@ void Appender::Drain() {
     MutexLock lock(mutex_);
     draining_.swap(inbox_);
   }
-  producer_->AppendValid(draining_);
+  if (producer_ != nullptr) producer_->AppendValid(draining_);
 }
 
 void Appender::Append(Event event, Done done) {
@@ -167,14 +128,15 @@ void Appender::Append(std::vector<Event> events, ManyDone done) {
 }
 
 AppendResult Appender::Append(Event event) {
-  const auto answer = std::make_shared<Handover<AppendResult>>();
+  const auto answer = Handover<AppendResult>::Make();
   Append(std::move(event), [answer](const AppendResult& result) { answer->Give(result); });
   return answer->Take();
 }
 
 absl::Status Appender::Flush(absl::Duration deadline) {
-  const auto flushed = std::make_shared<Handover<bool>>();
+  const auto flushed = Handover<bool>::Make();
   executor_.Post([this, flushed] {
+    if (producer_ == nullptr) return flushed->Give(true);
     Drain();
     producer_->Flush([flushed] { flushed->Give(true); });
   });
@@ -190,20 +152,34 @@ absl::Status Appender::Close(absl::Duration deadline) {
     closed_ = true;
     changed_.SignalAll();
   }
-  const auto closed = std::make_shared<Handover<bool>>();
+  const auto closed = Handover<bool>::Make();
   executor_.Post([this, deadline, closed] {
     Drain();
     producer_->Close(deadline, [closed](bool all_settled) { closed->Give(all_settled); });
   });
-  if (closed->Take()) return absl::OkStatus();
+  const bool all_settled = closed->Take();
+  // The executor is the only place where the producer may end.
+  const auto gone = Handover<bool>::Make();
+  executor_.Post([this, gone] {
+    std::unique_ptr<Producer> last;
+    {
+      MutexLock lock(mutex_);
+      last_stats_ = producer_->stats();
+      last = std::move(producer_);
+    }
+    last.reset();
+    gone->Give(true);
+  });
+  gone->Take();
+  if (all_settled) return absl::OkStatus();
   return absl::DeadlineExceededError(absl::StrCat(
       "after ", absl::FormatDuration(deadline), " not everything was settled; the rest was ",
       "reported as unknown, or as not stored where that is sure"));
 }
 
 ProducerStats Appender::stats() const {
-  ProducerStats stats = producer_->stats();
   MutexLock lock(mutex_);
+  ProducerStats stats = producer_ == nullptr ? last_stats_ : producer_->stats();
   stats.appended_events += refused_;
   stats.refused_events += refused_;
   stats.memory_bytes = memory_bytes_;

@@ -22,7 +22,8 @@ class Appender {
   using Done = std::function<void(const AppendResult&)>;
   using ManyDone = std::function<void(absl::Span<const AppendResult>)>;
 
-  // `executor` must run until the appender is destroyed, and drop no task.
+  // `executor` must run until the appender is destroyed, and drop no task; `link` is not used after
+  // Close.
   Appender(Clock& clock, Executor& executor, Random random, IngestLink& link,
            ProducerOptions options);
   // Closes with a deadline of 10 s if Close was not called.
@@ -51,7 +52,8 @@ class Appender {
   Clock& clock_;
   Executor& executor_;
   const BatchOptions batch_;
-  std::unique_ptr<Producer> producer_;  // used on the executor only, but for stats()
+  // Used on the executor, and under the lock for its stats. Changed with both, null after Close.
+  std::unique_ptr<Producer> producer_;
 
   mutable Mutex mutex_;
   CondVar changed_;
@@ -60,6 +62,7 @@ class Appender {
   int waiting_ ABSL_GUARDED_BY(mutex_) = 0;          // callers that wait for room
   uint64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  ProducerStats last_stats_ ABSL_GUARDED_BY(mutex_);
 
   std::vector<AppendItem> draining_;  // on the executor; keeps its capacity
 };

@@ -48,6 +48,8 @@ class FakeCluster final : public IngestLink {
   // Answers in place of the owners', until it is empty. What it answers is not taken.
   std::deque<AppendResult> answers;
   std::deque<absl::Status> describe_answers;
+  // What a node that has heard too little would say.
+  std::function<void(StreamRoutes&)> alter_routes = [](StreamRoutes&) {};
   std::function<bool()> drop_request = [] { return false; };
   std::function<bool()> drop_answer = [] { return false; };
   bool take_over_when_asked = true;
@@ -100,6 +102,7 @@ class FakeCluster final : public IngestLink {
                                .owner_zone = ZoneOf(log.owner),
                                .replicas = nodes_});
     }
+    alter_routes(routes);
     executor_.PostAfter(latency, [routes = std::move(routes), done = std::move(done)]() mutable {
       done(std::move(routes));
     });

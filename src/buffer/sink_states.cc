@@ -1,0 +1,24 @@
+#include "buffer/sink_states.h"
+
+namespace forebay {
+
+std::vector<SinkState> SinkStatesOf(const std::vector<DrainStatus>& statuses) {
+  std::vector<SinkState> states;
+  states.reserve(statuses.size());
+  for (const DrainStatus& status : statuses) {
+    SinkState state;
+    state.sink = status.sink;
+    state.partition = status.partition;
+    state.cursor = status.cursor.value_or(Offset());
+    state.lag_events = status.lag_events;
+    state.oldest_undelivered = status.oldest_undelivered_age;
+    state.state = NameOf(status.state);
+    state.last_error = status.last_error;
+    state.delivered_events = status.delivered_events;
+    state.dead_letter_events = status.dead_lettered_events;
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+}  // namespace forebay

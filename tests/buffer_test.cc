@@ -1,0 +1,188 @@
+// Whole nodes in one process: real stores, real gRPC, a metadata file that they share.
+#include "forebay/buffer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "forebay/client.h"
+#include "runtime/mutex.h"
+
+namespace forebay {
+namespace {
+
+// Remembers what it was handed, and holds its progress, as a real sink does.
+class MemorySink final : public Sink {
+ public:
+  absl::StatusOr<SinkProgress> Open(const PartitionId& partition, Epoch epoch) override {
+    MutexLock lock(mutex_);
+    State& state = states_[partition];
+    if (epoch < state.epoch) return absl::FailedPreconditionError("a higher epoch was here");
+    state.epoch = epoch;
+    return SinkProgress{.next = Offset(state.events.size())};
+  }
+  absl::Status Deliver(const SinkBatch& batch) override {
+    MutexLock lock(mutex_);
+    State& state = states_[batch.partition];
+    if (batch.epoch != state.epoch) return absl::FailedPreconditionError("a higher epoch was here");
+    if (batch.first.value() != state.events.size()) return absl::OutOfRangeError("open again");
+    for (const Event& event : batch.events) state.events.push_back(event);
+    changed_.SignalAll();
+    return absl::OkStatus();
+  }
+  absl::Status Skip(const SinkBatch& batch) override { return Deliver(batch); }
+  bool HoldsProgress() const override { return true; }
+
+  // Waits until it holds that many; what it holds then, by payload.
+  std::map<std::string, int> WaitFor(size_t count, absl::Duration limit) {
+    MutexLock lock(mutex_);
+    const absl::Time end = absl::Now() + limit;
+    while (Count() < count && absl::Now() < end) changed_.WaitFor(mutex_, end - absl::Now());
+    std::map<std::string, int> held;
+    for (const auto& [partition, state] : states_) {
+      for (const Event& event : state.events) held[event.payload]++;
+    }
+    return held;
+  }
+
+ private:
+  struct State {
+    Epoch epoch;
+    std::vector<Event> events;
+  };
+  size_t Count() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    size_t count = 0;
+    for (const auto& [partition, state] : states_) count += state.events.size();
+    return count;
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::map<PartitionId, State> states_ ABSL_GUARDED_BY(mutex_);
+};
+
+class BufferTest : public testing::Test {
+ protected:
+  BufferTest() { std::filesystem::create_directories(directory_); }
+  ~BufferTest() override {
+    nodes_.clear();
+    std::filesystem::remove_all(directory_);
+  }
+
+  BufferOptions OptionsOf(const std::string& name, int copies) {
+    BufferOptions options;
+    options.node = NodeId(name + "1");
+    options.zone = ZoneId(name);
+    options.data_directory = directory_ / name;
+    options.metadata = absl::StrCat("sqlite:", (directory_ / "metadata.db").string());
+    StreamOptions stream;
+    stream.name = StreamId("web");
+    stream.partitions = 3;
+    stream.copies = copies;
+    stream.ack_copies = stream.ack_zones = copies > 1 ? 2 : 1;
+    options.streams = {stream};
+    SinkBinding sink;
+    sink.name = SinkId("memory");
+    sink.stream = StreamId("web");
+    sink.sink = sink_;
+    sink.keep_after_delivery = absl::Milliseconds(100);
+    options.sinks = {sink};
+    return options;
+  }
+  void Open(const std::string& name, int copies) {
+    absl::StatusOr<std::unique_ptr<Buffer>> node = Buffer::Open(OptionsOf(name, copies));
+    ASSERT_TRUE(node.ok()) << node.status();
+    nodes_[name] = *std::move(node);
+  }
+  static Event Numbered(int number) {
+    Event event;
+    event.key = absl::StrCat("key-", number % 17);
+    event.payload = absl::StrCat(number);
+    return event;
+  }
+
+  const std::filesystem::path directory_ =
+      std::filesystem::path(testing::TempDir()) /
+      absl::StrCat("forebay-buffer-", ::getpid(), "-",
+                   testing::UnitTest::GetInstance()->current_test_info()->name());
+  std::shared_ptr<MemorySink> sink_ = std::make_shared<MemorySink>();
+  std::map<std::string, std::unique_ptr<Buffer>> nodes_;
+};
+
+TEST_F(BufferTest, TakesEventsAndHandsEachToTheSinkOnce) {
+  Open("a", 1);
+  std::atomic<int> acknowledged{0};
+  for (int i = 0; i < 1000; i++) {
+    nodes_["a"]->Append(StreamId("web"), Numbered(i), [&](const AppendResult& result) {
+      acknowledged += result.outcome == Outcome::kAcknowledged;
+    });
+  }
+  ASSERT_TRUE(nodes_["a"]->Flush(absl::Seconds(30)).ok());
+  EXPECT_EQ(acknowledged, 1000);
+  const auto held = sink_->WaitFor(1000, absl::Seconds(30));
+  EXPECT_EQ(held.size(), 1000u);
+  EXPECT_TRUE(nodes_["a"]->Close(absl::Seconds(10)).ok());
+  EXPECT_EQ(nodes_["a"]->Append(StreamId("web"), Numbered(0)).outcome, Outcome::kNotStored);
+}
+
+TEST_F(BufferTest, SaysThatThereIsNoSuchStream) {
+  Open("a", 1);
+  const AppendResult result = nodes_["a"]->Append(StreamId("nothing"), Numbered(0));
+  EXPECT_EQ(result.outcome, Outcome::kNotStored);
+  EXPECT_EQ(result.status.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(BufferTest, GoesOnAfterARestart) {
+  Open("a", 1);
+  ASSERT_TRUE(nodes_["a"]->Append(StreamId("web"), Numbered(1)).status.ok());
+  nodes_.clear();
+  Open("a", 1);
+  ASSERT_TRUE(nodes_["a"]->Append(StreamId("web"), Numbered(2)).status.ok());
+  const auto held = sink_->WaitFor(2, absl::Seconds(30));
+  EXPECT_EQ(held, (std::map<std::string, int>{{"1", 1}, {"2", 1}}));
+}
+
+TEST_F(BufferTest, AcknowledgesInTwoZonesAndGoesOnWithoutAThird) {
+  for (const char* name : {"a", "b", "c"}) Open(name, 3);
+  ClientOptions options;
+  options.nodes = {nodes_["a"]->address(), nodes_["b"]->address()};
+  options.stream = StreamId("web");
+  absl::StatusOr<std::unique_ptr<Client>> client = Client::Connect(options);
+  ASSERT_TRUE(client.ok()) << client.status();
+  std::atomic<int> acknowledged{0};
+  const auto count = [&](const AppendResult& result) {
+    acknowledged += result.outcome == Outcome::kAcknowledged && result.zones >= 2;
+  };
+  for (int i = 0; i < 500; i++) (*client)->Append(Numbered(i), count);
+  ASSERT_TRUE((*client)->Flush(absl::Seconds(30)).ok());
+  EXPECT_TRUE(nodes_["c"]->Close(absl::Seconds(10)).ok());
+  nodes_.erase("c");
+  for (int i = 500; i < 1000; i++) (*client)->Append(Numbered(i), count);
+  ASSERT_TRUE((*client)->Flush(absl::Seconds(30)).ok());
+  EXPECT_EQ(acknowledged, 1000);
+  const auto held = sink_->WaitFor(1000, absl::Seconds(30));
+  EXPECT_EQ(held.size(), 1000u);
+  for (const auto& [payload, times] : held) EXPECT_EQ(times, 1) << payload;
+}
+
+TEST_F(BufferTest, NamesTheSettingThatIsWrong) {
+  BufferOptions options = OptionsOf("a", 1);
+  options.metadata = "mysql:somewhere";
+  const absl::Status status = Buffer::Open(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("metadata"), std::string::npos) << status;
+}
+
+TEST_F(BufferTest, RefusesADataDirectoryInUse) {
+  Open("a", 1);
+  EXPECT_EQ(Buffer::Open(OptionsOf("a", 1)).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+}  // namespace
+}  // namespace forebay
