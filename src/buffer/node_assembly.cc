@@ -73,6 +73,13 @@ class NodeAssembly::Impl {
             .heartbeats = heartbeats_->stats()};
   }
 
+  // Is there anyone to hand over to?
+  bool HasPeers() const {
+    const std::vector<NodeStatus> nodes = replicator_->Nodes();
+    return std::any_of(nodes.begin(), nodes.end(), [this](const NodeStatus& node) {
+      return node.alive && node.record.id != self_.id;
+    });
+  }
   WalStats WalNumbers() const {
     MutexLock lock(mutex_);
     return store_ == nullptr ? last_wal_stats_ : store_->stats();
@@ -362,11 +369,10 @@ absl::Status NodeAssembly::Impl::Close(absl::Duration deadline) {
     replicator_->HandOverAll(
         [handed_over](absl::Status result) { handed_over->Give(std::move(result)); });
     const std::optional<absl::Status> result = handed_over->TakeWithin(clock_, left);
-    if (!result.has_value()) {
-      Log(LogLevel::kWarning, "closing although not every partition has been handed over");
-    } else if (!result->ok()) {
+    if (HasPeers() && (!result.has_value() || !result->ok())) {
       Log(LogLevel::kWarning,
-          absl::StrCat("closing although a hand-over failed: ", std::string(result->message())));
+          absl::StrCat("closing although not every partition was handed over: ",
+                       result.has_value() ? result->ToString() : "no time left"));
     }
   }
   StopParts();
