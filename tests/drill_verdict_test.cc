@@ -19,7 +19,9 @@ DrillEvent Acked(const std::string& id, uint64_t offset, int sent = 0) {
   return {.id = id, .sent = At(sent), .acknowledged = DrillAck{0, offset, At(sent + 1)}};
 }
 
-DrillEvent Unanswered(const std::string& id) { return {.id = id, .sent = At(0), .acknowledged = {}}; }
+DrillEvent Unanswered(const std::string& id) {
+  return {.id = id, .sent = At(0), .acknowledged = {}};
+}
 
 DrillVerdict JudgeOne(const DrillLog& log, const std::vector<SinkRow>& rows) {
   return Judge(std::vector<DrillLog>{log}, rows, std::nullopt);

@@ -1,0 +1,108 @@
+// forebay drill
+#include <unistd.h>
+
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "node/commands.h"
+#include "node/drill_report.h"
+#include "node/exit_code.h"
+#include "runtime/log.h"
+
+namespace forebay {
+namespace {
+
+struct Asked {
+  DrillOptions options;
+  std::string metadata = "sqlite";
+  std::string json;
+};
+
+constexpr char kFooter[] =
+    "Starts real node processes in a temporary directory, sends events from several producers at a "
+    "steady rate, breaks a zone half-way, heals it, waits until everything is delivered and "
+    "fully replicated again, and compares what was sent, acknowledged and delivered.\n\n"
+    "Faults: kill = SIGKILL, started again after 3 s. freeze = SIGSTOP for 10 s, then the old "
+    "owner "
+    "is back. cut = nothing passes between the zone and the others for 6 s, though clients reach "
+    "all of them; with --metadata sqlite the metadata file stays within reach, as there is one "
+    "machine; with etcd the zone's member is cut off too.\n"
+    "Sinks: sqlite, sqlite:FILE, postgres://user@host/database, files:DIRECTORY.\n\n"
+    "Exit codes: 0 nothing lost, duplicated or out of order; 1 something was, or not every event "
+    "was acknowledged, or not every copy was back in time; 2 wrong usage; 3 something did not "
+    "start.\n"
+    "Example: forebay drill --fault freeze --events 20000 --metadata etcd --json drill.json";
+
+int Run(const Asked& asked) {
+  const DrillOptions& options = asked.options;
+  if (options.target != kMostOwners && (options.target.size() != 1 || options.target[0] < 'a' ||
+                                        options.target[0] >= 'a' + options.zones)) {
+    return Fail(absl::InvalidArgumentError(
+        absl::StrCat("--target must be ", kMostOwners, " or one of the zones a to ",
+                     std::string(1, static_cast<char>('a' + options.zones - 1)))));
+  }
+  // The clients in this process retry by design; that is not news during a drill.
+  SetUpLog(LogFormat::kHuman, LogLevel::kError, "drill");
+  absl::StatusOr<DrillReport> report;
+  {
+    DrillProgress progress(::isatty(2) == 1);
+    report = RunDrill(options, progress);
+  }
+  if (!report.ok()) return Fail(report.status());
+  std::cout << DrillTable(options, *report) << std::flush;
+  if (!asked.json.empty() && !(std::ofstream(asked.json) << DrillJson(options, *report))) {
+    return Fail(absl::UnavailableError("cannot write " + asked.json));
+  }
+  return report->Passed() ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+void AddDrillCommand(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("drill", "Break a zone under real traffic and see that nothing is lost");
+  auto asked = std::make_shared<Asked>();
+  DrillOptions& options = asked->options;
+  command->add_option("--zones", options.zones, "Availability zones, named a, b, c, ...")
+      ->check(CLI::Range(1, 9))
+      ->capture_default_str();
+  command->add_option("--nodes-per-zone", options.nodes_per_zone)
+      ->check(CLI::Range(1, 9))
+      ->capture_default_str();
+  command->add_option("--partitions", options.partitions)
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--producers", options.producers)
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->add_option("--input", options.input, "Events, one JSON object a line (default: made up)")
+      ->check(CLI::ExistingFile);
+  command->add_option("--events", options.events, "How many; the input is repeated with new ids")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}))
+      ->capture_default_str();
+  command->add_option("--rate", options.rate, "Events a second (default: takes about 16 s)")
+      ->check(CLI::PositiveNumber);
+  const std::map<std::string, Fault> faults = {{"kill", Fault::kKill},
+                                               {"freeze", Fault::kFreeze},
+                                               {"cut", Fault::kCut},
+                                               {"none", Fault::kNone}};
+  command->add_option("--fault", options.fault, "kill, freeze, cut or none (default: kill)")
+      ->transform(CLI::CheckedTransformer(faults).description(""))
+      ->type_name("FAULT");
+  command->add_option("--target", options.target, "The zone to break")->capture_default_str();
+  command->add_option("--sink", options.sink, "Where the events go")->capture_default_str();
+  command->add_option("--metadata", asked->metadata, "sqlite, or etcd with a member in each zone")
+      ->check(CLI::IsMember({"sqlite", "etcd"}))
+      ->capture_default_str();
+  command->add_option("--json", asked->json, "Write the result here");
+  command->add_flag("--keep", options.keep, "Keep the directory also when all went well");
+  command->footer(kFooter);
+  command->callback([asked, &exit_code] {
+    asked->options.etcd = asked->metadata == "etcd";
+    exit_code = Run(*asked);
+  });
+}
+
+}  // namespace forebay

@@ -1,0 +1,63 @@
+// forebay node
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "node/commands.h"
+#include "node/config.h"
+#include "node/exit_code.h"
+#include "node/node_process.h"
+#include "runtime/log.h"
+
+namespace forebay {
+namespace {
+
+struct Asked {
+  std::string config;
+  std::optional<LogLevel> level;
+  std::optional<LogFormat> format;
+};
+
+int Run(const Asked& asked) {
+  absl::StatusOr<NodeConfig> config = LoadConfig(asked.config);
+  if (!config.ok()) {
+    std::cerr << std::string(config.status().message()) << std::endl;
+    return kExitUsage;
+  }
+  if (asked.level.has_value()) config->log.level = *asked.level;
+  if (asked.format.has_value()) config->log.format = *asked.format;
+  ShutdownSignal signal;
+  SetUpLog(config->log.format, config->log.level, config->buffer.node.value());
+  return RunNode(*config, signal);
+}
+
+}  // namespace
+
+void AddNodeCommand(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("node", "Run a node");
+  auto asked = std::make_shared<Asked>();
+  command->add_option("--config", asked->config, "Its configuration (forebay config show)")
+      ->required();
+  const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::kDebug},
+                                                  {"info", LogLevel::kInfo},
+                                                  {"warning", LogLevel::kWarning},
+                                                  {"error", LogLevel::kError}};
+  const std::map<std::string, LogFormat> formats = {{"human", LogFormat::kHuman},
+                                                    {"json", LogFormat::kJson}};
+  command->add_option("--log-level", asked->level, "Instead of the configured one")
+      ->transform(CLI::CheckedTransformer(levels))
+      ->type_name("LEVEL");
+  command->add_option("--log-format", asked->format, "Instead of the configured one")
+      ->transform(CLI::CheckedTransformer(formats))
+      ->type_name("FORMAT");
+  command->footer(
+      "SIGTERM or SIGINT: hands its partitions over, flushes, ends; a second one: ends at once.\n"
+      "Exit codes: 0 stopped as asked, 1 stopped without handing everything over, 2 wrong "
+      "configuration (each mistake a line), 3 the metadata store or the address is out of reach, "
+      "4 the store failed: see the log, and OPERATIONS.md.\n"
+      "Example: forebay node --config node.yaml");
+  command->callback([asked, &exit_code] { exit_code = Run(*asked); });
+}
+
+}  // namespace forebay

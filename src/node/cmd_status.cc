@@ -1,0 +1,42 @@
+// forebay status
+#include <iostream>
+#include <memory>
+
+#include "node/commands.h"
+#include "node/exit_code.h"
+#include "node/status_view.h"
+
+namespace forebay {
+
+void AddStatusCommand(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand(
+      "status", "Show zones, nodes, partitions, sinks, and what is under-replicated");
+  struct Asked {
+    std::vector<std::string> nodes;
+    bool json = false;
+    absl::Duration limit = absl::Seconds(3);
+  };
+  auto asked = std::make_shared<Asked>();
+  AddNodesOption(*command, asked->nodes);
+  command->add_flag("--json", asked->json, "For programs");
+  AddDurationOption(*command, "--limit", asked->limit, "How long to wait for a node");
+  command->footer(
+      "LAG counts committed events that the sink does not have yet; OLDEST is the age of the "
+      "oldest of them.\n"
+      "Exit codes: 0 all nodes answer and nothing is under-replicated, 1 otherwise, 3 no node "
+      "answers.\n"
+      "Example: forebay status --nodes 10.0.0.1:7400,10.0.1.1:7400");
+  command->callback([asked, &exit_code] {
+    RemoteCluster cluster(asked->nodes);
+    const absl::StatusOr<ClusterStatus> status = cluster.Status(asked->limit);
+    if (!status.ok()) {
+      exit_code = Fail(status.status());
+      return;
+    }
+    std::cout << (asked->json ? StatusJson(*status) : StatusTables(*status));
+    const bool well = status->silent.empty() && UnderReplicated(*status) == 0;
+    exit_code = well ? kExitOk : kExitFailed;
+  });
+}
+
+}  // namespace forebay

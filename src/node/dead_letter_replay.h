@@ -1,0 +1,47 @@
+// Reading the dead letters of a stream, and appending them again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "drain/dead_letter.h"
+#include "rpc/remote_cluster.h"
+
+namespace forebay {
+
+struct FoundDeadLetter {
+  struct Place {
+    PartitionId partition;  // of the dead-letter stream
+    Offset offset;
+  };
+  Place at;
+  DeadLetter letter;  // whole: parts are joined
+};
+
+// In order, one partition after the other; ends with the first error of `each`.
+absl::Status ForEachDeadLetter(RemoteCluster& cluster, const StreamId& stream, absl::Duration limit,
+                               const std::function<absl::Status(const FoundDeadLetter&)>& each);
+
+// Confined to one thread.
+class DeadLetterReplay {
+ public:
+  DeadLetterReplay(const std::vector<std::string>& nodes, absl::Duration limit);
+  ~DeadLetterReplay();
+
+  // Appends it to the partition it came from. Its place in the dead-letter stream makes the
+  // producer's identity, so that a repeat takes effect once.
+  absl::Status Replay(const FoundDeadLetter& found);
+  uint64_t replayed() const { return replayed_; }
+
+ private:
+  struct Stubs;
+  std::unique_ptr<Stubs> stubs_;
+  const absl::Duration limit_;
+  uint64_t replayed_ = 0;
+};
+
+}  // namespace forebay

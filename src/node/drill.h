@@ -1,0 +1,72 @@
+// The drill: real nodes take real events, a zone is broken and healed, and what arrived is compared
+// with what was acknowledged.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "forebay/clock.h"
+#include "node/drill_load.h"
+#include "node/drill_verdict.h"
+#include "node/event_source.h"
+#include "node/local_cluster.h"
+
+namespace forebay {
+
+inline constexpr char kMostOwners[] = "zone-of-most-owners";
+
+struct DrillOptions {
+  int zones = 3;
+  int nodes_per_zone = 1;
+  uint32_t partitions = 6;
+  int producers = 4;
+  std::string input;  // empty: made up
+  uint64_t events = 100'000;
+  double rate = 0;  // 0: RateOf
+  Fault fault = Fault::kKill;
+  std::string target = kMostOwners;
+  std::string sink = "sqlite";  // or sqlite:FILE, postgres://..., files:DIRECTORY
+  bool etcd = false;
+  bool keep = false;  // the directory, also when all went well
+};
+
+// Events per second: as given, or such that the drill takes about a quarter of a minute.
+double RateOf(const DrillOptions& options);
+const char* NameOf(Fault fault);
+
+struct DrillReport {
+  DrillVerdict verdict;
+  ZoneId target;                      // empty: no fault
+  std::optional<double> repaired_ms;  // from the fault until every copy was there again
+  double seconds = 0;                 // of sending
+  uint64_t failed = 0;                // appends that ended as not stored or unknown
+  std::vector<std::string> failures;  // what the first of them were told
+  std::string directory;              // empty: removed
+
+  // Nothing lost, duplicated or out of order, everything acknowledged, all copies there again.
+  bool Passed() const;
+};
+
+// What the drill shows while it runs.
+struct DrillMoment {
+  absl::Duration elapsed;
+  DrillLoadCounts counts;
+  uint64_t events = 0;
+  std::string doing;
+};
+class DrillWatcher {
+ public:
+  virtual ~DrillWatcher() = default;
+  virtual void Moment(const DrillMoment& moment) = 0;  // many times a second
+  virtual void Said(const std::string& line) = 0;      // what happened
+};
+
+// Blocks. UNAVAILABLE: something did not start; the message names its log.
+absl::StatusOr<DrillReport> RunDrill(const DrillOptions& options, DrillWatcher& watcher);
+
+}  // namespace forebay

@@ -1,0 +1,334 @@
+#include "node/local_cluster.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status.h"
+#include "node/pause.h"
+#include "runtime/real_clock.h"
+
+namespace forebay {
+namespace {
+
+constexpr absl::Duration kReadyLimit = absl::Seconds(30);
+constexpr absl::Duration kStopLimit = absl::Seconds(15);
+
+std::string ThisProgram() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).string();
+}
+
+bool OwnedAll(const ClusterStatus& status, const StreamOptions& stream) {
+  std::set<PartitionId> owned;
+  for (const PartitionStatus& partition : status.partitions) {
+    if (partition.owned_here && partition.partition.stream == stream.name) {
+      owned.insert(partition.partition);
+    }
+  }
+  return owned.size() == stream.partitions;
+}
+
+bool AllAlive(const ClusterStatus& status) {
+  for (const NodeStatus& node : status.nodes) {
+    if (!node.alive) return false;
+  }
+  return status.silent.empty();
+}
+
+}  // namespace
+
+bool FullyReplicated(const ClusterStatus& status, const StreamOptions& stream) {
+  if (!AllAlive(status) || !OwnedAll(status, stream)) return false;
+  for (const PartitionStatus& partition : status.partitions) {
+    if (partition.under_replicated > 0) return false;
+    if (partition.chain.segments.empty()) continue;
+    const size_t copies = std::min<size_t>(stream.copies, status.nodes.size());
+    if (partition.partition.stream == stream.name &&
+        partition.chain.segments.back().replicas.size() < copies) {
+      return false;
+    }
+  }
+  return true;
+}
+
+absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(LocalClusterOptions options) {
+  std::unique_ptr<LocalCluster> cluster(new LocalCluster(std::move(options)));
+  FOREBAY_RETURN_IF_ERROR(cluster->StartAll());
+  return cluster;
+}
+
+LocalCluster::~LocalCluster() = default;
+
+absl::Status LocalCluster::StartAll() {
+  if (options_.cuttable) FOREBAY_RETURN_IF_ERROR(StartProxy());
+  if (options_.etcd) FOREBAY_RETURN_IF_ERROR(PlanEtcd());
+  FOREBAY_RETURN_IF_ERROR(PlanNodes());
+  for (Process& process : processes_) FOREBAY_RETURN_IF_ERROR(StartProcess(process));
+  remote_ = std::make_unique<RemoteCluster>(addresses());
+  return WaitUntilReady();
+}
+
+absl::Status LocalCluster::PlanEtcd() {
+  for (const ZoneId& zone : zones()) {
+    const absl::StatusOr<uint16_t> port = ports_.Take();
+    const absl::StatusOr<uint16_t> peer_port = ports_.Take();
+    if (!port.ok()) return port.status();
+    if (!peer_port.ok()) return peer_port.status();
+    processes_.push_back({.name = "etcd-" + zone.value(),
+                          .zone = zone,
+                          .is_node = false,
+                          .port = *port,
+                          .peer_port = *peer_port,
+                          .command = {},
+                          .child = nullptr});
+  }
+  std::vector<std::string> members;
+  for (const Process& member : processes_) {
+    members.push_back(absl::StrCat(member.name, "=http://", LocalAddress(member.peer_port)));
+  }
+  for (Process& member : processes_) {
+    const std::string client = "http://" + LocalAddress(member.port);
+    const std::string peer = "http://" + LocalAddress(member.peer_port);
+    member.command = {"etcd", "--name", member.name, "--data-dir",
+                      absl::StrCat(options_.directory, "/", member.name), "--listen-client-urls",
+                      client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
+                      "--initial-advertise-peer-urls", peer, "--initial-cluster",
+                      absl::StrJoin(members, ","), "--initial-cluster-state", "new",
+                      // Of a fleet within one region; the default of 1,000 ms would alone fill the
+                      // second in which a partition has to accept again.
+                      "--heartbeat-interval", "50", "--election-timeout", "300", "--log-level",
+                      "warn"};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::PlanNodes() {
+  const size_t first = processes_.size();
+  for (const ZoneId& zone : zones()) {
+    for (int i = 1; i <= options_.nodes_per_zone; ++i) {
+      const absl::StatusOr<uint16_t> port = ports_.Take();
+      if (!port.ok()) return port.status();
+      processes_.push_back({.name = absl::StrCat(zone.value(), i),
+                            .zone = zone,
+                            .is_node = true,
+                            .port = *port,
+                            .peer_port = 0,
+                            .command = {},
+                            .child = nullptr});
+    }
+  }
+  for (size_t i = first; i < processes_.size(); ++i) {
+    Process& node = processes_[i];
+    const absl::StatusOr<std::string> text = NodeConfigText(node);
+    if (!text.ok()) return text.status();
+    const std::string path = absl::StrCat(options_.directory, "/", node.name, ".yaml");
+    if (!(std::ofstream(path) << *text)) {
+      return absl::UnavailableError(absl::StrCat("cannot write ", path));
+    }
+    node.command = {ThisProgram(), "node", "--config", path};
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint16_t> LocalCluster::PortTo(const Process& from, const Process& to) {
+  if (!options_.cuttable || from.zone == to.zone) return to.port;
+  const std::string name = absl::StrCat(from.name, ">", to.name);
+  const absl::StatusOr<std::string> answer = AskProxy(absl::StrCat("route ", name, " ", to.port));
+  if (!answer.ok()) return answer.status();
+  routes_.push_back({.name = name, .from = from.zone, .to = to.zone});
+  uint32_t port = 0;
+  if (!absl::SimpleAtoi(*answer, &port)) return absl::InternalError("proxy said " + *answer);
+  return static_cast<uint16_t>(port);
+}
+
+absl::StatusOr<std::string> LocalCluster::MetadataOf(const Process& node) {
+  if (!options_.etcd) return absl::StrCat("sqlite:", options_.directory, "/metadata.db");
+  // The member of the node's own zone first.
+  std::vector<std::string> own, others;
+  for (const Process& member : processes_) {
+    if (member.is_node) continue;
+    const absl::StatusOr<uint16_t> port = PortTo(node, member);
+    if (!port.ok()) return port.status();
+    (member.zone == node.zone ? own : others).push_back(LocalAddress(*port));
+  }
+  own.insert(own.end(), others.begin(), others.end());
+  return "etcd:" + absl::StrJoin(own, ",");
+}
+
+absl::StatusOr<std::string> LocalCluster::NodeConfigText(const Process& node) {
+  const absl::StatusOr<std::string> metadata = MetadataOf(node);
+  if (!metadata.ok()) return metadata.status();
+  std::string text = absl::StrCat(
+      "node: ", node.name, "\nzone: ", node.zone.value(), "\ndata_directory: ", options_.directory,
+      "/", node.name, "\nmetadata: \"", *metadata, "\"\nlisten: ", LocalAddress(node.port), "\n");
+  const StreamOptions& stream = options_.stream;
+  absl::StrAppend(&text, "streams:\n  - {name: ", stream.name.value(),
+                  ", partitions: ", stream.partitions, ", copies: ", stream.copies,
+                  ", ack_copies: ", stream.ack_copies, ", ack_zones: ", stream.ack_zones, "}\n");
+  if (!options_.sinks.empty()) absl::StrAppend(&text, "sinks:\n");
+  for (const LocalSink& sink : options_.sinks) {
+    absl::StrAppend(&text, "  - {name: ", sink.name.value(), ", stream: ", stream.name.value(),
+                    ", url: \"", sink.url, "\"}\n");
+  }
+  if (options_.cuttable) absl::StrAppend(&text, "dial_instead:\n");
+  for (const Process& peer : processes_) {
+    if (!options_.cuttable || !peer.is_node || peer.zone == node.zone) continue;
+    const absl::StatusOr<uint16_t> port = PortTo(node, peer);
+    if (!port.ok()) return port.status();
+    absl::StrAppend(&text, "  ", peer.name, ": ", LocalAddress(*port), "\n");
+  }
+  return text;
+}
+
+absl::Status LocalCluster::StartProcess(Process& process) {
+  const std::string log = absl::StrCat(options_.directory, "/", process.name, ".log");
+  auto child = ChildProcess::Start({.command = process.command, .log = log, .talk = false});
+  if (!child.ok()) return WithContext(child.status(), "start ", process.name);
+  process.child = *std::move(child);
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::StartProxy() {
+  auto proxy = ChildProcess::Start({.command = {ThisProgram(), "proxy"},
+                                    .log = options_.directory + "/proxy.log",
+                                    .talk = true});
+  if (!proxy.ok()) return WithContext(proxy.status(), "start the proxy");
+  proxy_ = *std::move(proxy);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> LocalCluster::AskProxy(const std::string& line) {
+  FOREBAY_RETURN_IF_ERROR(proxy_->WriteLine(line));
+  absl::StatusOr<std::string> answer = proxy_->ReadLine();
+  if (!answer.ok()) return answer.status();
+  if (answer->rfind("ok", 0) != 0) return absl::InternalError("proxy: " + *answer);
+  return answer->size() > 3 ? answer->substr(3) : "";
+}
+
+absl::Status LocalCluster::WaitUntilReady() {
+  const RealClock clock;
+  const absl::Time until = clock.Now() + kReadyLimit;
+  absl::Status last = absl::OkStatus();
+  size_t alive = 0;
+  const size_t nodes = addresses().size();
+  while (clock.Now() < until) {
+    FOREBAY_RETURN_IF_ERROR(CheckRunning());
+    const absl::StatusOr<ClusterStatus> status = remote_->Status(absl::Seconds(1));
+    last = status.status();
+    if (status.ok()) {
+      alive = status->nodes.size() - status->silent.size();
+      if (status->nodes.size() == nodes && FullyReplicated(*status, options_.stream)) {
+        return absl::OkStatus();
+      }
+    }
+    Pause(absl::Milliseconds(50));
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "the cluster was not ready within ", absl::FormatDuration(kReadyLimit), ": ", alive, " of ",
+      nodes, " nodes answer", last.ok() ? "" : absl::StrCat(" (", last.message(), ")"),
+      "; the logs are in ", options_.directory));
+}
+
+std::vector<std::string> LocalCluster::addresses() const {
+  std::vector<std::string> out;
+  for (const Process& process : processes_) {
+    if (process.is_node) out.push_back(LocalAddress(process.port));
+  }
+  return out;
+}
+
+std::vector<ZoneId> LocalCluster::zones() const {
+  std::vector<ZoneId> out;
+  for (int i = 0; i < options_.zones; ++i) {
+    out.emplace_back(std::string(1, static_cast<char>('a' + i)));
+  }
+  return out;
+}
+
+std::vector<pid_t> LocalCluster::node_pids() const {
+  std::vector<pid_t> out;
+  for (const Process& process : processes_) {
+    if (process.is_node && process.child) out.push_back(process.child->pid());
+  }
+  return out;
+}
+
+std::vector<std::string> LocalCluster::data_directories() const {
+  std::vector<std::string> out;
+  for (const Process& process : processes_) {
+    if (process.is_node) out.push_back(absl::StrCat(options_.directory, "/", process.name));
+  }
+  return out;
+}
+
+absl::Status LocalCluster::SetCut(const ZoneId& zone, const char* verb) {
+  for (const Route& route : routes_) {
+    if (route.from != zone && route.to != zone) continue;
+    const absl::StatusOr<std::string> answer = AskProxy(absl::StrCat(verb, " ", route.name));
+    if (!answer.ok()) return answer.status();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::Break(const ZoneId& zone, Fault fault) {
+  broken_ = zone;
+  fault_ = fault;
+  // The nodes stand behind the etcd members; they go first, as nothing warns them.
+  for (auto process = processes_.rbegin(); process != processes_.rend(); ++process) {
+    if (process->zone != zone || fault == Fault::kNone) continue;
+    // A member that is cut off is as good as stopped: its peers are not behind the proxy.
+    if (fault == Fault::kCut && process->is_node) continue;
+    process->child->Signal(fault == Fault::kKill ? SIGKILL : SIGSTOP);
+  }
+  return fault == Fault::kCut ? SetCut(zone, "cut") : absl::OkStatus();
+}
+
+absl::Status LocalCluster::Heal() {
+  for (Process& process : processes_) {
+    if (process.zone != broken_) continue;
+    if (fault_ == Fault::kKill) {
+      process.child->WaitForEnd(absl::Seconds(5));
+      FOREBAY_RETURN_IF_ERROR(StartProcess(process));
+    } else {
+      process.child->Signal(SIGCONT);
+    }
+  }
+  if (fault_ == Fault::kCut) FOREBAY_RETURN_IF_ERROR(SetCut(broken_, "heal"));
+  fault_ = Fault::kNone;
+  broken_ = ZoneId();
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::CheckRunning() {
+  for (Process& process : processes_) {
+    if (fault_ == Fault::kKill && process.zone == broken_) continue;
+    if (process.child->Running()) continue;
+    return absl::UnavailableError(
+        absl::StrCat(process.name, " ended with ", process.child->HowItEnded(),
+                     process.is_node ? "" : " (is the package etcd-server installed?)",
+                     "; its log is ", options_.directory, "/", process.name, ".log"));
+  }
+  return absl::OkStatus();
+}
+
+void LocalCluster::Stop() {
+  for (Process& process : processes_) {
+    if (process.is_node && process.child) process.child->Signal(SIGTERM);
+  }
+  const RealClock clock;
+  const absl::Time until = clock.Now() + kStopLimit;
+  for (Process& process : processes_) {
+    if (!process.is_node || !process.child) continue;
+    process.child->WaitForEnd(std::max(until - clock.Now(), absl::ZeroDuration()));
+  }
+  for (Process& process : processes_) process.child.reset();
+}
+
+}  // namespace forebay

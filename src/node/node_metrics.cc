@@ -1,0 +1,177 @@
+#include "node/node_metrics.h"
+
+#include <prometheus/collectable.h>
+#include <prometheus/exposer.h>
+#include <prometheus/metric_family.h>
+
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/mutex.h"
+
+namespace forebay {
+namespace {
+
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+// What the node answers about its partitions, for a thread that may wait.
+struct Answer {
+  Mutex mutex;
+  CondVar changed;
+  bool there ABSL_GUARDED_BY(mutex) = false;
+  std::vector<PartitionStatus> partitions ABSL_GUARDED_BY(mutex);
+  std::vector<SinkState> sinks ABSL_GUARDED_BY(mutex);
+};
+
+class Families {
+ public:
+  // Samples of one name come one after the other.
+  void Add(const std::string& name, const std::string& help, MetricType type, double value,
+           Labels labels = {}) {
+    if (families_.empty() || families_.back().name != name) {
+      families_.push_back({.name = name, .help = help, .type = type, .metric = {}});
+    }
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.counter.value = value;
+    metric.gauge.value = value;
+    families_.back().metric.push_back(std::move(metric));
+  }
+  void Counter(const std::string& name, const std::string& help, uint64_t value,
+               Labels labels = {}) {
+    Add(name, help, MetricType::Counter, static_cast<double>(value), std::move(labels));
+  }
+  void Gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    Add(name, help, MetricType::Gauge, value, std::move(labels));
+  }
+  std::vector<MetricFamily> Take() { return std::move(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+class Collector final : public prometheus::Collectable {
+ public:
+  explicit Collector(NodeAssembly& node) : node_(node) {}
+
+  std::vector<MetricFamily> Collect() const override {
+    Families out;
+    const NodeStats stats = node_.stats();
+    Producers(stats, out);
+    out.Counter("forebay_wal_appended_bytes_total", "Bytes of blocks given to the store.",
+                stats.wal.appended_bytes);
+    out.Counter("forebay_wal_syncs_total", "Syncs of the write-ahead log.", stats.wal.syncs);
+    out.Gauge("forebay_wal_queued_bytes", "Accepted by the store and not durable yet.",
+              static_cast<double>(stats.wal.queued_bytes));
+    out.Counter("forebay_peer_messages_dropped_total", "Messages to peers that were dropped.",
+                stats.messages.dropped_messages);
+    int alive = 0;
+    const std::vector<NodeStatus> nodes = node_.Nodes();
+    for (const NodeStatus& node : nodes) alive += node.alive ? 1 : 0;
+    out.Gauge("forebay_nodes", "Registered nodes.", static_cast<double>(nodes.size()));
+    out.Gauge("forebay_nodes_alive", "Nodes that this node hears of.", alive);
+    Partitions(out);
+    return out.Take();
+  }
+
+ private:
+  static void Producers(const NodeStats& stats, Families& out) {
+    const auto each = [&](const std::string& name, const std::string& help,
+                          uint64_t ProducerStats::*field) {
+      out.Counter(name, help, stats.producer.*field, {{"source", "linked"}});
+      out.Counter(name, help, stats.service.*field, {{"source", "service"}});
+    };
+    each("forebay_appended_events_total", "Events given to this node's own producers.",
+         &ProducerStats::appended_events);
+    each("forebay_acknowledged_events_total", "Of these, acknowledged.",
+         &ProducerStats::acknowledged_events);
+    each("forebay_not_stored_events_total", "Of these, reported as not stored.",
+         &ProducerStats::not_stored_events);
+    each("forebay_unknown_events_total", "Of these, reported as unknown.",
+         &ProducerStats::unknown_events);
+    each("forebay_retried_blocks_total", "Blocks that were sent again.",
+         &ProducerStats::blocks_retried);
+  }
+
+  // Of the partitions this node owns.
+  void Partitions(Families& out) const {
+    const auto answer = std::make_shared<Answer>();  // shared with a late answer
+    node_.Status([answer](std::vector<PartitionStatus> partitions, std::vector<SinkState> sinks) {
+      MutexLock lock(answer->mutex);
+      answer->partitions = std::move(partitions);
+      answer->sinks = std::move(sinks);
+      answer->there = true;
+      answer->changed.SignalAll();
+    });
+    MutexLock lock(answer->mutex);
+    // A node that is too busy for a second leaves these out of one scrape.
+    if (!answer->there) answer->changed.WaitFor(answer->mutex, absl::Seconds(1));
+    if (!answer->there) return;
+    int owned = 0, under_replicated = 0;
+    for (const PartitionStatus& partition : answer->partitions) {
+      if (!partition.owned_here) continue;
+      ++owned;
+      under_replicated += partition.under_replicated;
+    }
+    out.Gauge("forebay_owned_partitions", "Partitions this node owns.", owned);
+    out.Gauge("forebay_under_replicated_segments",
+              "Segments of owned partitions with fewer copies than asked for.", under_replicated);
+    for (const PartitionStatus& partition : answer->partitions) {
+      if (!partition.owned_here) continue;
+      out.Gauge("forebay_committed_offset", "Everything below is durable.",
+                static_cast<double>(partition.committed.value()),
+                {{"partition", partition.partition.ToString()}});
+    }
+    Sinks(answer->sinks, out);
+  }
+
+  static void Sinks(const std::vector<SinkState>& sinks, Families& out) {
+    const auto each = [&](const std::string& name, const std::string& help, MetricType type,
+                          const auto& value) {
+      for (const SinkState& sink : sinks) {
+        out.Add(name, help, type, static_cast<double>(value(sink)),
+                {{"sink", sink.sink.value()}, {"partition", sink.partition.ToString()}});
+      }
+    };
+    each("forebay_sink_delivered_events_total", "Delivered since this node owns the partition.",
+         MetricType::Counter, [](const SinkState& s) { return s.delivered_events; });
+    each("forebay_sink_dead_letter_events_total", "Refused by the sink and set aside.",
+         MetricType::Counter, [](const SinkState& s) { return s.dead_letter_events; });
+    each("forebay_sink_lag_events", "Committed and not delivered.", MetricType::Gauge,
+         [](const SinkState& s) { return s.lag_events; });
+    each("forebay_sink_oldest_undelivered_seconds", "Age of the oldest of them.", MetricType::Gauge,
+         [](const SinkState& s) { return absl::ToDoubleSeconds(s.oldest_undelivered); });
+  }
+
+  NodeAssembly& node_;
+};
+
+class ServedMetrics final : public NodeMetrics {
+ public:
+  ServedMetrics(const std::string& listen, NodeAssembly& node)
+      : collector_(std::make_shared<Collector>(node)), exposer_(listen, 1) {
+    exposer_.RegisterCollectable(collector_);
+  }
+
+ private:
+  const std::shared_ptr<Collector> collector_;  // the exposer wants a weak pointer
+  prometheus::Exposer exposer_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<NodeMetrics>> NodeMetrics::Serve(const std::string& listen,
+                                                                NodeAssembly& node) {
+  try {
+    return std::make_unique<ServedMetrics>(listen, node);
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(
+        absl::StrCat("metrics.listen: cannot listen at ", listen, ": ", error.what()));
+  }
+}
+
+}  // namespace forebay

@@ -1,0 +1,16 @@
+// What `forebay status` prints.
+#pragma once
+
+#include <string>
+
+#include "rpc/remote_cluster.h"
+
+namespace forebay {
+
+// Segments of all partitions with fewer copies than asked for.
+int UnderReplicated(const ClusterStatus& status);
+
+std::string StatusTables(const ClusterStatus& status);
+std::string StatusJson(const ClusterStatus& status);
+
+}  // namespace forebay
