@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "replication/node_state.h"
@@ -85,6 +86,7 @@ class PartitionDriver {
   void EndAttempt();
   void FinishProbe(absl::Status status);
   void SurveyRoll();
+  std::optional<std::pair<std::vector<Replica>, QuorumRule>> PlaceForRoll() const;
   bool RollIsDue(const std::vector<Replica>& placed) const;
   void Roll(std::vector<Replica> replicas, QuorumRule rule);
   void SurveyRepair();
@@ -111,6 +113,7 @@ class PartitionDriver {
   VersionedChain chain_;
   std::optional<VersionedChain> newer_;  // came while a swap of ours was under way
   bool swapping_ = false;
+  bool asking_before_roll_ = false;
   std::unique_ptr<OwnerCore> owner_;
   std::unique_ptr<SealerCore> sealer_;
   std::unique_ptr<RepairCore> repair_;

@@ -191,11 +191,26 @@ void PartitionDriver::ProposeTakeover() {
                   });
 }
 
+// A swap whose outcome is unknown would hold up all commits, so the metadata store has to answer a
+// read first: while it is away, the open segment goes on (design.md section 7).
 void PartitionDriver::SurveyRoll() {
-  if (fenced_since_.has_value() || owner_->rolling()) return;
+  if (asking_before_roll_ || !PlaceForRoll().has_value()) return;
+  asking_before_roll_ = true;
+  node_.ReadChain(id_, [this](VersionedChain chain) {
+    asking_before_roll_ = false;
+    OnChain(std::move(chain));
+    if (owner_ == nullptr || swapping_ || sealer_ != nullptr) return;
+    if (auto placed = PlaceForRoll()) Roll(std::move(placed->first), placed->second);
+  });
+}
+
+// Where the next segment goes, and its rule, if it is time for one.
+std::optional<std::pair<std::vector<Replica>, QuorumRule>> PartitionDriver::PlaceForRoll() const {
+  if (fenced_since_.has_value() || owner_->rolling()) return std::nullopt;
   std::vector<Replica> placed = Place(id_, stream_.copies, node_.self(), node_.LiveNodes());
   const auto rule = RuleFor(stream_, placed);
-  if (rule.has_value() && RollIsDue(placed)) Roll(std::move(placed), *rule);
+  if (!rule.has_value() || !RollIsDue(placed)) return std::nullopt;
+  return std::pair(std::move(placed), *rule);
 }
 
 bool PartitionDriver::RollIsDue(const std::vector<Replica>& placed) const {
