@@ -115,6 +115,19 @@ Plan DrawPlan(uint64_t seed) {
   return plan;
 }
 
+Plan CalmPlan() {
+  Plan plan;
+  plan.stream.name = StreamId("s");
+  plan.stream.partitions = 1;
+  plan.stream.codec = Codec::kNone;
+  plan.append_every = absl::Milliseconds(5);
+  plan.sync_min = absl::Microseconds(500);
+  plan.sync_max = absl::Milliseconds(3);
+  plan.metadata.delay_max = absl::Milliseconds(2);
+  plan.metadata.watch_delay_max = absl::Milliseconds(10);
+  return plan;
+}
+
 std::string Plan::ToString() const {
   std::string out = absl::StrCat(
       zones, " zones x ", nodes_per_zone, ", ", stream.partitions, " partitions, ", producers,

@@ -60,5 +60,7 @@ struct Plan {
 };
 
 Plan DrawPlan(uint64_t seed);
+// One partition, two producers that append steadily, no faults: for single scenarios.
+Plan CalmPlan();
 
 }  // namespace forebay

@@ -166,13 +166,64 @@ void World::AppendOne(Client& client) {
   event.time = simulation_.Now();
   if (client.random.Chance(0.5)) event.key = absl::StrCat("k", client.random.Below(10));
   event.payload.assign(client.random.Below(200), 'x');
-  client.appended++;
-  client.producer->Append(std::move(event), [this, event_number](const AppendResult& result) {
+  client.producer->Append(std::move(event), [this, event_number,
+                                             &client](const AppendResult& result) {
     if (trace_ && result.outcome != Outcome::kAcknowledged) {
       Note(absl::StrCat(EventId(event_number), " outcome: ", result.status.ToString()));
     }
     invariants_->OnOutcome(event_number, result);
+    if (result.outcome == Outcome::kAcknowledged) {
+      client.longest_gap = std::max(client.longest_gap, simulation_.Now() - client.acknowledged_at);
+      client.acknowledged_at = simulation_.Now();
+    }
   });
+}
+
+SimNode* World::Owner() {
+  const Chain& chain = *invariants_->ChainOf({plan_.stream.name, 0});
+  for (const auto& node : nodes_) {
+    if (!chain.segments.empty() && node->running() && node->id() == chain.segments.back().owner) {
+      return node.get();
+    }
+  }
+  return nullptr;
+}
+
+std::vector<SimNode*> World::Nodes() {
+  std::vector<SimNode*> nodes;
+  for (const auto& node : nodes_) nodes.push_back(node.get());
+  return nodes;
+}
+
+void World::CutOff(const NodeId& node, bool cut) {
+  std::vector<NodeId> others = AllIds();
+  for (const auto& client : clients_) others.push_back(client->id);
+  for (const NodeId& other : others) {
+    if (other == node) continue;
+    if (cut) {
+      network_.Cut(node, other);
+      network_.Cut(other, node);
+    } else {
+      network_.Join(node, other);
+      network_.Join(other, node);
+    }
+  }
+}
+
+void World::SetAppending(bool appending) {
+  if (std::exchange(appending_, appending) || !appending) return;
+  for (const auto& client : clients_) AppendLater(*client);
+}
+
+absl::Duration World::TakeLongestGap() {
+  absl::Duration longest;
+  for (const auto& client : clients_) {
+    // One that still waits counts too.
+    longest = std::max({longest, client->longest_gap, simulation_.Now() - client->acknowledged_at});
+    client->longest_gap = absl::ZeroDuration();
+    client->acknowledged_at = simulation_.Now();
+  }
+  return longest;
 }
 
 bool World::RunUntil(absl::Time end) {
@@ -185,6 +236,19 @@ bool World::RunUntil(absl::Time end) {
 bool World::RunWithFaults() {
   ScheduleFaults();
   return RunUntil(simulation_.Now() + plan_.faults_for);
+}
+
+bool World::RunUntilWhole(absl::Duration limit) {
+  const absl::Time end = simulation_.Now() + limit;
+  while (!MayWipe()) {
+    if (simulation_.Now() > end) {
+      invariants_->Break("liveness",
+                         invariants_->UnderReplicated(static_cast<size_t>(plan_.stream.copies),
+                                                      static_cast<size_t>(plan_.zones)));
+    }
+    if (!RunFor(absl::Milliseconds(100))) return false;
+  }
+  return true;
 }
 
 std::string World::Missing() const {

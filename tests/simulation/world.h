@@ -36,6 +36,19 @@ class World {
   // Heals everything and waits until all is acknowledged, delivered and fully replicated.
   bool RunUntilQuiet();
 
+  // For single scenarios: runs for so long; false when an invariant broke.
+  bool RunFor(absl::Duration time) { return RunUntil(simulation_.Now() + time); }
+  // Runs until every segment has all its copies.
+  bool RunUntilWhole(absl::Duration limit);
+  // Null when the first partition has no owner that runs.
+  SimNode* Owner();
+  std::vector<SimNode*> Nodes();
+  // Cuts a node off from the others and from all clients, or joins it again.
+  void CutOff(const NodeId& node, bool cut);
+  void SetAppending(bool appending);
+  // The longest time that some producer went without an acknowledgement, since the last call.
+  absl::Duration TakeLongestGap();
+
   Simulation& simulation() { return simulation_; }
   Invariants& invariants() { return *invariants_; }
   const std::map<Fault, int>& faults_done() const { return faults_done_; }
@@ -51,7 +64,8 @@ class World {
     Random random;
     std::unique_ptr<SimIngestLink> link;
     std::unique_ptr<Producer> producer;
-    uint64_t appended = 0;
+    absl::Time acknowledged_at;
+    absl::Duration longest_gap;
   };
 
   // Building.
@@ -73,7 +87,6 @@ class World {
   void InjectInNode(Fault fault, SimNode& node);
   void InjectInNetwork(Fault fault, SimNode& node);
   void InjectTakeOver(bool hand_over);
-  void Isolate(const NodeId& node, int directions, bool cut);
   void Flap(const NodeId& from, const NodeId& to, int times);
   void CutFor(const NodeId& from, const NodeId& to, absl::Duration time);
   void StartLater(SimNode& node, absl::Duration after);

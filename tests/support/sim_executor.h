@@ -24,7 +24,15 @@ class Simulation {
   uint64_t steps() const { return steps_; }  // events run so far
 
   void At(absl::Time when, Task event) {
-    queue_.push_back(Event{std::max(when, now_), next_++, std::move(event)});
+    size_t slot = tasks_.size();
+    if (free_.empty()) {
+      tasks_.push_back(std::move(event));
+    } else {
+      slot = free_.back();
+      free_.pop_back();
+      tasks_[slot] = std::move(event);
+    }
+    queue_.push_back(Event{std::max(when, now_), next_++, slot});
     std::push_heap(queue_.begin(), queue_.end(), Later);
   }
   void After(absl::Duration delay, Task event) { At(now_ + delay, std::move(event)); }
@@ -33,11 +41,13 @@ class Simulation {
   bool Step() {
     if (queue_.empty()) return false;
     std::pop_heap(queue_.begin(), queue_.end(), Later);
-    Event event = std::move(queue_.back());
+    const Event event = queue_.back();
     queue_.pop_back();
     now_ = event.when;
     steps_++;
-    event.task();
+    Task task = std::move(tasks_[event.slot]);
+    free_.push_back(event.slot);
+    task();
     return true;
   }
   // Runs everything that is due until then; the time is `end` afterwards.
@@ -64,7 +74,7 @@ class Simulation {
   struct Event {
     absl::Time when;
     uint64_t order;
-    Task task;
+    size_t slot;  // of tasks_: the heap itself is cheap to move
   };
   static bool Later(const Event& a, const Event& b) {
     return a.when != b.when ? a.when > b.when : a.order > b.order;
@@ -74,6 +84,8 @@ class Simulation {
   uint64_t next_ = 0;
   uint64_t steps_ = 0;
   std::vector<Event> queue_;  // a heap: the next event is in front
+  std::vector<Task> tasks_;
+  std::vector<size_t> free_;  // slots of tasks_
 };
 
 class SimClock final : public Clock {
