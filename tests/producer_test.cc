@@ -251,7 +251,7 @@ TEST_F(ProducerTest, NeverGoesBackToAnEarlierOwner) {
     routes.routes[0].epoch = Epoch(1);
   };
   const size_t before = cluster_->seen.size();
-  cluster_->answers = {NotStored(absl::UnavailableError("rolling"))};
+  cluster_->answers.assign(60, NotStored(absl::UnavailableError("rolling")));
   AppendMany(5, 10);
   ASSERT_TRUE(RunUntilTold(10));
   EXPECT_EQ(StoredIn(0), Range(0, 10));
