@@ -1,13 +1,14 @@
 # Installs BUILD into a prefix of its own, then builds and runs an outside program against that.
 # cmake -D BUILD=... -D SOURCE=... -D WORK=... -P run.cmake
 function(run)
-  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  execute_process(COMMAND ${ARGV} WORKING_DIRECTORY ${WORK} TIMEOUT 120 RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(NOT result EQUAL 0)
     message(FATAL_ERROR "failed (${result}): ${ARGV}\n${text}")
   endif()
 endfunction()
 
 file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
 set(prefix ${WORK}/prefix)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 
@@ -25,3 +26,6 @@ run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install -B ${WORK}/build -G Ninja
     -D CMAKE_PREFIX_PATH=${prefix} -D CMAKE_BUILD_TYPE=Debug -D FOREBAY_EXAMPLES=${SOURCE}/examples)
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${WORK}/build/outside)
+# Twice, as a reader would: the second time the node finds what the first one left.
+run(${WORK}/build/append)
+run(${WORK}/build/append)
