@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "rpc/client_stream.h"
 #include "rpc/grpc_channel.h"
 #include "rpc/message_wire.h"
 #include "rpc/status_wire.h"
-#include "rpc/client_stream.h"
 #include "runtime/log.h"
 
 namespace forebay {

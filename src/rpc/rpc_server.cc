@@ -1,5 +1,6 @@
 #include "rpc/rpc_server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -13,7 +14,7 @@
 #include "rpc/ingest_service.h"
 #include "rpc/peer_service.h"
 #include "rpc/unary_request.h"
-#include "runtime/mutex.h"
+#include "runtime/log.h"
 #include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
 
@@ -57,6 +58,12 @@ RpcBackend LocalBackend(BackendHolder& holder, const NodeId& self) {
   return local;
 }
 
+// gRPC's own messages would be the only ones in another format.
+void LogOfGrpc(gpr_log_func_args* entry) {
+  const bool is_error = entry->severity == GPR_LOG_SEVERITY_ERROR;
+  Log(is_error ? LogLevel::kWarning : LogLevel::kDebug, absl::StrCat("gRPC: ", entry->message));
+}
+
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
 }  // namespace
@@ -72,6 +79,7 @@ class RpcServer::Impl {
         admin_({backend_, stop_, worker_}) {}
 
   absl::Status Listen() {
+    gpr_set_log_function(LogOfGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;

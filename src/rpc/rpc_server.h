@@ -22,7 +22,8 @@ struct RpcServerOptions {
   absl::Duration relay_limit = absl::Seconds(10);
 };
 
-// Thread-safe.
+// Thread-safe. To stop a node: Shutdown, then stop what is behind the backend, then destroy this:
+// callbacks of the backend may come until then.
 class RpcServer {
  public:
   // Binds and serves peers at once, so that the address is known before the node is built. Until

@@ -66,15 +66,16 @@ void StreamDirectory::Create(const StreamOptions& options,
           done(WithContext(swapped.status(), "create ", key));
           return;
         }
-        metadata.Read(key, [key, value, done = std::move(done)](auto record) mutable {
-          if (!record.ok()) {
-            done(WithContext(record.status(), "read ", key));
-          } else if (record->has_value() && (*record)->value == value) {
-            done(absl::OkStatus());
-          } else {
-            done(absl::AlreadyExistsError(
-                absl::StrCat(key, " exists with other settings, which cannot be changed")));
+        metadata.Read(key, [known, key, value, done = std::move(done)](auto record) mutable {
+          if (!record.ok()) return done(WithContext(record.status(), "read ", key));
+          if (!record->has_value()) {
+            return done(absl::UnavailableError(
+                absl::StrCat(key, " was deleted while it was being created: try again")));
           }
+          known->Update(**record);
+          if ((*record)->value == value) return done(absl::OkStatus());
+          done(absl::AlreadyExistsError(
+              absl::StrCat(key, " exists with other settings, which cannot be changed")));
         });
       });
 }
