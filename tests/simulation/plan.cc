@@ -25,7 +25,7 @@ LinkFaults DrawLink(Random& random) {
 
 void DrawFaults(Random& random, Plan& plan) {
   for (int i = 0; i < static_cast<int>(Fault::kCount); i++) {
-    if (!random.Chance(0.45)) continue;
+    if (!random.Chance(0.4)) continue;
     plan.faults[static_cast<Fault>(i)] = random.Between(absl::Seconds(2), absl::Seconds(20));
   }
 }
@@ -39,6 +39,9 @@ void DrawWorkload(Random& random, Plan& plan) {
   if (random.Chance(0.1)) plan.stream.on_zone_shortfall = ZoneShortfall::kAcceptDegraded;
   plan.block_bytes_max = random.Chance(0.5) ? 1024 : 4096;
   plan.append_every = random.Between(absl::Milliseconds(5), absl::Milliseconds(100));
+  if (random.Chance(0.3)) {
+    plan.give_up_after = random.Between(absl::Milliseconds(200), absl::Seconds(5));
+  }
   plan.pause = random.Chance(0.5) ? 0.01 : 0.0005;
   plan.keep_after_delivery = random.Chance(0.5) ? absl::ZeroDuration() : absl::Seconds(2);
 }
@@ -57,6 +60,12 @@ const char* NameOf(Fault fault) {
       return "zone-down";
     case Fault::kWipe:
       return "wipe";
+    case Fault::kTornLog:
+      return "torn-log";
+    case Fault::kDamage:
+      return "damage";
+    case Fault::kFailSync:
+      return "fail-sync";
     case Fault::kStop:
       return "stop";
     case Fault::kIsolate:
@@ -67,6 +76,8 @@ const char* NameOf(Fault fault) {
       return "flap";
     case Fault::kClientCut:
       return "client-cut";
+    case Fault::kClientCrash:
+      return "client-crash";
     case Fault::kMetadataNode:
       return "metadata-node";
     case Fault::kMetadataAll:

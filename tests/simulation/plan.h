@@ -20,11 +20,15 @@ enum class Fault {
   kPowerCut,      // all processes at once
   kZoneDown,      // all processes of a zone, for longer
   kWipe,          // a disk, when every copy is there
+  kTornLog,       // a restart finds damage: ends of segments are gone, the rest stays
+  kDamage,        // a stored block can no longer be read
+  kFailSync,      // a sync fails, and the store with it, until the process starts anew
   kStop,          // one process, by SIGTERM
   kIsolate,       // one node, from all others, in one direction or both
   kCutLink,       // one direction of one link
   kFlap,          // a link comes and goes
   kClientCut,     // a client from one node
+  kClientCrash,   // a client forgets what it waited for
   kMetadataNode,  // one node cannot reach the metadata store
   kMetadataAll,   // nobody can
   kStallDisk,     // syncs hang
@@ -44,8 +48,9 @@ struct Plan {
   SegmentOptions segment;
   LivenessOptions liveness;
   size_t block_bytes_max = 1024;
-  absl::Duration faults_for;           // then everything is healed
-  absl::Duration append_every;         // on average, for each producer
+  absl::Duration faults_for;                                // then everything is healed
+  absl::Duration append_every;                              // on average, for each producer
+  absl::Duration give_up_after = absl::InfiniteDuration();  // of the producers
   double pause = 0;                    // chance of a pause of some seconds before an event
   absl::Duration keep_after_delivery;  // of the sinks
   absl::Duration sync_min, sync_max;

@@ -159,6 +159,32 @@ void SimNode::Wipe() {
   old_disks_.push_back(std::exchange(disk_, std::make_unique<MemoryDisk>()));
 }
 
+void SimNode::TearLog() {
+  FOREBAY_CHECK(!life_, "a running node's disk cannot be torn");
+  parts_.invariants.OnWipe(id());
+  disk_->log_damaged = true;
+  for (auto& [key, segment] : disk_->durable.segments) {
+    for (uint64_t gone = random_.Below(4); gone > 0 && !segment.blocks.empty(); gone--) {
+      segment.extent.tail = segment.blocks.rbegin()->first;
+      segment.blocks.erase(std::prev(segment.blocks.end()));
+    }
+  }
+}
+
+bool SimNode::DamageBlock() {
+  std::vector<std::pair<SegmentKey, Offset>> blocks;
+  for (const auto& [key, segment] : disk_->durable.segments) {
+    for (const auto& [first, block] : segment.blocks) blocks.emplace_back(key, first);
+  }
+  if (blocks.empty()) return false;
+  disk_->damaged_blocks.insert(blocks[random_.Below(blocks.size())]);
+  return true;
+}
+
+void SimNode::FailNextSync() {
+  if (life_) life_->store->FailNextSync();
+}
+
 void SimNode::StallDisk(bool stalled) {
   if (life_) life_->store->SetStalled(stalled);
 }

@@ -79,6 +79,11 @@ class SimNode {
   void Thaw();
   // Not while it runs.
   void Wipe();
+  // Not while it runs: the next start finds damage, and some segments have lost their ends.
+  void TearLog();
+  // Some stored block cannot be read from now on; false when there is none.
+  bool DamageBlock();
+  void FailNextSync();
   void StallDisk(bool stalled);
   void SetMetadataReachable(bool reachable);
   void SetMetadataFaults(MemoryMetadataFaults faults);

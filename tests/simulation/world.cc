@@ -136,14 +136,30 @@ void World::LookAtChains() {
 void World::Start() {
   for (const auto& node : nodes_) node->Start();
   for (const auto& client : clients_) {
-    ProducerOptions options;
-    options.stream = plan_.stream.name;
-    options.batch.block_bytes_max = plan_.block_bytes_max;
-    client->producer =
-        std::make_unique<Producer>(client->clock, client->loop, Random(client->random.Next()),
-                                   *client->link, std::move(options));
+    StartProducer(*client);
     AppendLater(*client);
   }
+}
+
+void World::StartProducer(Client& client) {
+  client.producer_number = producers_++;
+  ProducerOptions options;
+  options.stream = plan_.stream.name;
+  options.batch.block_bytes_max = plan_.block_bytes_max;
+  options.batch.give_up_after = plan_.give_up_after;
+  client.producer = std::make_unique<Producer>(
+      client.clock, client.loop, Random(client.random.Next()), *client.link, std::move(options));
+}
+
+// Nobody will ever know what became of the events that waited.
+void World::CrashClient(Client& client) {
+  client.producer.reset();
+  AppendResult unknown;
+  unknown.status = absl::DeadlineExceededError("the client crashed");
+  for (const EventNumber number : std::exchange(client.waiting, {})) {
+    invariants_->OnOutcome(number, unknown);
+  }
+  StartProducer(client);
 }
 
 void World::AppendLater(Client& client) {
@@ -159,18 +175,19 @@ void World::AppendLater(Client& client) {
 }
 
 void World::AppendOne(Client& client) {
-  const int number = static_cast<int>(client.id.value().back() - '0');
-  const EventNumber event_number = invariants_->AddEvent(number);
+  const EventNumber event_number = invariants_->AddEvent(client.producer_number);
   Event event;
   event.id = EventId(event_number);
   event.time = simulation_.Now();
   if (client.random.Chance(0.5)) event.key = absl::StrCat("k", client.random.Below(10));
   event.payload.assign(client.random.Below(200), 'x');
+  client.waiting.insert(event_number);
   client.producer->Append(std::move(event), [this, event_number,
                                              &client](const AppendResult& result) {
     if (trace_ && result.outcome != Outcome::kAcknowledged) {
       Note(absl::StrCat(EventId(event_number), " outcome: ", result.status.ToString()));
     }
+    client.waiting.erase(event_number);
     invariants_->OnOutcome(event_number, result);
     if (result.outcome == Outcome::kAcknowledged) {
       client.longest_gap = std::max(client.longest_gap, simulation_.Now() - client.acknowledged_at);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,6 +65,8 @@ class World {
     Random random;
     std::unique_ptr<SimIngestLink> link;
     std::unique_ptr<Producer> producer;
+    int producer_number = 0;        // another one after a crash
+    std::set<EventNumber> waiting;  // for their outcomes
     absl::Time acknowledged_at;
     absl::Duration longest_gap;
   };
@@ -79,6 +82,8 @@ class World {
   // The workload.
   void AppendLater(Client& client);
   void AppendOne(Client& client);
+  void StartProducer(Client& client);
+  void CrashClient(Client& client);
 
   // Faults.
   void ScheduleFaults();
@@ -114,8 +119,10 @@ class World {
   std::unique_ptr<SimDatabase> database_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<std::unique_ptr<Client>> clients_;
+  int producers_ = 0;  // started so far
   bool faulty_ = true;
   bool appending_ = true;
+  NodeId damaged_;                       // the one node that has damaged blocks
   std::map<NodeId, uint64_t> stopping_;  // the life that got SIGTERM
   std::map<Fault, int> faults_done_;
   absl::Duration healed_in_;

@@ -63,6 +63,10 @@ void World::Inject(Fault fault) {
       Note("SINK DOWN");
       database_->DownUntil(simulation_.Now() + Draw(absl::Seconds(1), absl::Seconds(6)));
       break;
+    case Fault::kClientCrash:
+      Note("CLIENT CRASH");
+      CrashClient(*clients_[random_.Below(clients_.size())]);
+      break;
     case Fault::kTakeOver:
     case Fault::kHandOver:
       InjectTakeOver(fault == Fault::kHandOver);
@@ -77,7 +81,11 @@ void World::Inject(Fault fault) {
     default: {
       SimNode& node = AnyNode();
       if (!node.running() || IsStopping(node)) return;
-      if (fault == Fault::kWipe && !MayWipe()) return;
+      const bool takes_copies =
+          fault == Fault::kWipe || fault == Fault::kTornLog || fault == Fault::kDamage;
+      if (takes_copies && !MayWipe()) return;
+      // Damage stays, so only one node may have any.
+      if (takes_copies && !damaged_.empty() && damaged_ != node.id()) return;
       Note(absl::StrCat(NameOf(fault), " ", node.id().value()));
       InjectInNode(fault, node);
     }
@@ -109,6 +117,22 @@ void World::InjectInNode(Fault fault, SimNode& node) {
       node.Kill();
       node.Wipe();
       StartLater(node, Draw(kSoon, absl::Seconds(3)));
+      break;
+    case Fault::kTornLog:
+      node.Kill();
+      node.TearLog();
+      StartLater(node, Draw(kSoon, absl::Seconds(3)));
+      break;
+    case Fault::kDamage:
+      if (node.DamageBlock()) damaged_ = node.id();
+      break;
+    case Fault::kFailSync:
+      node.FailNextSync();
+      simulation_.After(Draw(kSoon, absl::Seconds(5)), [this, &node, life] {
+        if (!node.running() || node.life_number() != life) return;
+        node.Kill();
+        StartLater(node, kSoon);
+      });
       break;
     case Fault::kStop:
       if (node.frozen()) return;
