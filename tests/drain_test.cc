@@ -370,6 +370,42 @@ TEST_F(DrainTest, KeepsBatchesWithinTheirLimits) {
   ExpectExactlyOnce(100);
 }
 
+// G5: a sink without progress is at least once: after a takeover from the first event that is left.
+TEST_F(DrainTest, StartsASinkWithoutProgressAtTheFirstEventThatIsLeft) {
+  class Forgetful final : public Sink {
+   public:
+    absl::StatusOr<SinkProgress> Open(const PartitionId&, Epoch) override { return SinkProgress{}; }
+    absl::Status Deliver(const SinkBatch& batch) override {
+      batches.emplace_back(batch.first.value(), batch.last.value());
+      if (batches.size() == 2) return absl::UnavailableError("lost");
+      return absl::OkStatus();
+    }
+    absl::Status Skip(const SinkBatch&) override { return absl::OkStatus(); }
+    bool HoldsProgress() const override { return false; }
+    std::vector<std::pair<uint64_t, uint64_t>> batches;
+  };
+  auto sink = std::make_shared<Forgetful>();
+  SinkBinding binding = Binding();
+  binding.sink = sink;
+  binding.batch_events_max = 30;
+  log_.Append(100);
+  for (uint64_t trimmed : {0u, 40u, 100u}) {
+    sink->batches.clear();
+    log_.trimmed = Offset(trimmed);
+    DrainNode node(simulation_, log_, {binding});
+    Commit(node, 1, 100);
+    simulation_.RunFor(absl::Minutes(1));
+    EXPECT_EQ(node.Status().cursor, Offset(100));
+    if (trimmed == 100) {
+      EXPECT_TRUE(sink->batches.empty());
+    } else {
+      ASSERT_GE(sink->batches.size(), 3u);
+      EXPECT_EQ(sink->batches[0].first, trimmed);
+      EXPECT_EQ(sink->batches[1], sink->batches[2]);  // its identity is the same on every retry
+    }
+  }
+}
+
 TEST_F(DrainTest, DeliversNothingAfterOwnershipIsLost) {
   DrainNode node = Node();
   log_.Append(20);

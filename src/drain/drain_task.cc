@@ -109,7 +109,7 @@ void DrainTask::Lose() {
 }
 
 void DrainTask::Step() {
-  if (!active_ || calling_ || waiting_ || dead_lettering_) return;
+  if (!active_ || calling_ || waiting_ || dead_lettering_ || searching_) return;
   if (stepped_down_ && *stepped_down_ >= epoch_) return;
   if (opened_ != epoch_) return StartOpen();
   if (batch_ == nullptr) {
@@ -178,13 +178,11 @@ void DrainTask::OnOpened(Epoch epoch, const absl::StatusOr<SinkProgress>& progre
   if (!progress.ok()) {
     return Retry(WithContext(progress.status(), "open"), DrainState::kRetrying);
   }
-  if (!progress->next && !cursor_) {
-    // Where to begin is only known to sinks that hold progress.
-    return Retry(absl::UnimplementedError(
-                     "the sink holds no progress (at least once), which is not supported yet"),
-                 DrainState::kRetrying);
-  }
   opened_ = epoch;
+  if (!progress->next && !cursor_) {
+    searching_ = true;
+    return FindStart(0, committed_.value());
+  }
   ResumeAt(progress->next.value_or(cursor_.value_or(Offset())));
   Step();
 }
@@ -226,23 +224,43 @@ void DrainTask::DropBlocks(Offset next) {
   poison_reason_.reset();
   poison_is_safe_ = false;
   read_++;
-  reading_ = false;
+  reading_ = searching_ = false;
   buffer_.Reset(next);
+}
+
+void DrainTask::Read(Offset from, size_t bytes_max, ReadThen then) {
+  auto done = [weak = weak_from_this(), &loop = context_.loop, read = read_,
+               then = std::move(then)](absl::StatusOr<std::vector<StoredBlock>> blocks) mutable {
+    loop.Post([weak, read, then = std::move(then), blocks = std::move(blocks)]() mutable {
+      auto task = weak.lock();
+      if (task != nullptr && task->active_ && task->read_ == read) then(*task, std::move(blocks));
+    });
+  };
+  context_.ports.read(partition_, from, bytes_max, std::move(done));
+}
+
+// A sink that holds no progress starts at the first event that is left: what was trimmed has
+// reached every sink. A read tells on which side of the trim floor it is.
+void DrainTask::FindStart(uint64_t low, uint64_t high) {
+  if (low >= high) {
+    searching_ = false;
+    ResumeAt(Offset(high));
+    return Step();
+  }
+  const uint64_t probe = low == 0 ? 0 : low + (high - low) / 2;
+  Read(Offset(probe), 1, [low, high, probe](DrainTask& task, const auto& blocks) {
+    if (absl::IsOutOfRange(blocks.status())) return task.FindStart(probe + 1, high);
+    if (blocks.ok()) return task.FindStart(low, probe);
+    task.searching_ = false;
+    task.Retry(WithContext(blocks.status(), "find the first event left"), DrainState::kRetrying);
+  });
 }
 
 void DrainTask::ReadMore() {
   if (reading_ || buffer_.end() >= committed_) return;
   reading_ = true;
-  auto done = [weak = weak_from_this(), &loop = context_.loop,
-               read = read_](absl::StatusOr<std::vector<StoredBlock>> blocks) mutable {
-    loop.Post([weak, read, blocks = std::move(blocks)]() mutable {
-      auto task = weak.lock();
-      if (task != nullptr && task->active_ && task->read_ == read) {
-        task->OnRead(std::move(blocks));
-      }
-    });
-  };
-  context_.ports.read(partition_, buffer_.end(), binding().batch_bytes_max, std::move(done));
+  Read(buffer_.end(), binding().batch_bytes_max,
+       [](DrainTask& task, auto blocks) { task.OnRead(std::move(blocks)); });
 }
 
 void DrainTask::OnRead(absl::StatusOr<std::vector<StoredBlock>> blocks) {

@@ -62,6 +62,11 @@ class DrainTask : public std::enable_shared_from_this<DrainTask> {
   // Forgets what was read and what was learned about it; the next block to read holds `next`.
   void DropBlocks(Offset next);
 
+  using ReadThen = absl::AnyInvocable<void(DrainTask&, absl::StatusOr<std::vector<StoredBlock>>)>;
+  // Drops the answer when DropBlocks was called meanwhile.
+  void Read(Offset from, size_t bytes_max, ReadThen then);
+  // The lowest offset in [low, high] that can be read, or high.
+  void FindStart(uint64_t low, uint64_t high);
   void ReadMore();
   void OnRead(absl::StatusOr<std::vector<StoredBlock>> blocks);
 
@@ -98,9 +103,10 @@ class DrainTask : public std::enable_shared_from_this<DrainTask> {
   std::optional<Offset> released_;
 
   // What is under way.
-  bool calling_ = false;  // a sink call
-  bool reading_ = false;  // a read
-  uint64_t read_ = 0;     // rises when the buffer restarts: reads started before do not count
+  bool calling_ = false;    // a sink call
+  bool reading_ = false;    // a read
+  bool searching_ = false;  // for where to start
+  uint64_t read_ = 0;       // rises when the buffer restarts: reads started before do not count
   bool dead_lettering_ = false;
   uint64_t waits_ = 0;      // rises when a wait ends early
   bool waiting_ = false;    // to retry
