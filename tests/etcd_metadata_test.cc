@@ -40,18 +40,32 @@ class Etcd : public ::testing::Environment {
 
 Etcd* const etcd = static_cast<Etcd*>(::testing::AddGlobalTestEnvironment(new Etcd));
 
-// A store whose first choice is that member. With a time-out that a busy machine keeps.
+// A store whose first choice is that member. A patient one waits longer than a busy machine needs.
+constexpr absl::Duration kPatient = absl::Seconds(10), kHurried = absl::Milliseconds(400);
 std::unique_ptr<EtcdMetadataStore> StoreAt(int member, const std::string& prefix,
-                                           absl::Duration timeout = absl::Seconds(20)) {
+                                           absl::Duration patience = kPatient,
+                                           absl::Duration timeout = absl::Seconds(30)) {
   EtcdOptions options;
   options.endpoints = etcd->cluster_->endpoints();
   std::rotate(options.endpoints.begin(), options.endpoints.begin() + member,
               options.endpoints.end());
   options.key_prefix = prefix;
+  options.patience = patience;
   options.timeout = timeout;
   auto store = EtcdMetadataStore::Create(options);
   EXPECT_TRUE(store.ok()) << store.status();
   return store.ok() ? *std::move(store) : nullptr;
+}
+
+// Settles what is unknown: swaps until one is known to have taken effect.
+uint64_t SwapUntilKnown(MetadataStore& store, const std::string& key, const std::string& value) {
+  while (true) {
+    const auto record = ReadNow(store, key);
+    if (!record.ok()) continue;
+    const uint64_t version = record->has_value() ? (*record)->version : 0;
+    const SwapResult result = SwapNow(store, key, version, value);
+    if (result.ok()) return *result;
+  }
 }
 
 std::string NewPrefix() { return Random::FromSystem().HexId() + "/"; }
@@ -132,7 +146,7 @@ TEST_F(EtcdMetadata, SwapsAreReportedTrulyWhileTheLeaderIsKilled) {
   std::vector<std::unique_ptr<EtcdMetadataStore>> stores;
   std::vector<std::unique_ptr<Writer>> writers;
   for (int i = 0; i < 4; i++) {
-    stores.push_back(StoreAt(i % 3, prefix_, absl::Seconds(2)));
+    stores.push_back(StoreAt(i % 3, prefix_, kHurried, absl::Seconds(2)));
     writers.push_back(std::make_unique<Writer>(*stores.back(), std::string(1, 'a' + i)));
   }
   Waiter<bool> time_to_kill;
@@ -157,7 +171,7 @@ TEST_F(EtcdMetadata, SwapsAreReportedTrulyWhileTheLeaderIsKilled) {
   for (std::thread& thread : threads) thread.join();
   cluster().StartAgain(leader);
 
-  const auto record = ReadNow(*stores[0], "log");
+  const auto record = ReadNow(*StoreAt(0, prefix_), "log");
   ASSERT_TRUE(record.ok() && record->has_value()) << record.status();
   const std::vector<std::string> there = absl::StrSplit((*record)->value, ';', absl::SkipEmpty());
   std::set<std::string> applied;
@@ -178,48 +192,47 @@ TEST_F(EtcdMetadata, SwapsAreReportedTrulyWhileTheLeaderIsKilled) {
 TEST_F(EtcdMetadata, LeavesAFrozenMember) {
   const int leader = cluster().WaitForLeader();
   const int frozen = (leader + 1) % 3;
-  const auto store = StoreAt(frozen, prefix_), other = StoreAt(leader, prefix_);
+  const auto store = StoreAt(frozen, prefix_, kHurried), other = StoreAt(leader, prefix_);
   Watched watched(*store, "");
-  const SwapResult before = SwapNow(*store, "a", 0, "before");
-  ASSERT_TRUE(before.ok()) << before.status();
-  watched.WaitFor("a", *before);
+  watched.WaitFor("a", SwapUntilKnown(*store, "a", "before"));
   cluster().Freeze(frozen);
-  const SwapResult meanwhile = SwapNow(*other, "a", *before, "meanwhile");
-  ASSERT_TRUE(meanwhile.ok()) << meanwhile.status();
-  EXPECT_EQ(watched.WaitFor("a", *meanwhile), "meanwhile");
+  const uint64_t version = SwapUntilKnown(*other, "a", "meanwhile");
+  EXPECT_EQ(watched.WaitFor("a", version), "meanwhile");
   const auto record = ReadNow(*store, "a");
   ASSERT_TRUE(record.ok() && record->has_value()) << record.status();
   EXPECT_EQ((*record)->value, "meanwhile");
-  EXPECT_TRUE(SwapNow(*store, "a", *meanwhile, "after").ok());
+  EXPECT_GT(SwapUntilKnown(*store, "a", "after"), version);
   cluster().Thaw(frozen);
 }
 
-TEST_F(EtcdMetadata, ASwapSentToAFrozenMemberIsUnknownAndASecondSettlesIt) {
+// roll-settles. A store that sent such a swap again would report something known.
+TEST_F(EtcdMetadata, ASwapSentToAFrozenMemberIsUnknownAndAnotherSettlesIt) {
   const int frozen = (cluster().WaitForLeader() + 1) % 3;
-  const auto store = StoreAt(frozen, prefix_);
-  const SwapResult first = SwapNow(*store, "a", 0, "first");
-  ASSERT_TRUE(first.ok()) << first.status();
+  const auto store = StoreAt(frozen, prefix_, kHurried), other = StoreAt(frozen, prefix_);
+  const uint64_t first = SwapUntilKnown(*other, "a", "first");
+  ASSERT_TRUE(ReadNow(*store, "a").ok());
   cluster().Freeze(frozen);
-  const SwapResult unknown = SwapNow(*store, "a", *first, "unknown");
+  const SwapResult unknown = SwapNow(*store, "a", first, "unknown");
   EXPECT_FALSE(unknown.ok());
   EXPECT_FALSE(absl::IsAborted(unknown.status())) << unknown.status();
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("outcome unknown"));
-  const SwapResult second = SwapNow(*store, "a", *first, "second");
-  ASSERT_TRUE(second.ok()) << second.status();
-  // What the frozen member had received comes too late.
+  const uint64_t second = SwapUntilKnown(*store, "a", "second");
+  // What the frozen member has received comes too late.
   cluster().Thaw(frozen);
-  const auto direct = StoreAt(frozen, prefix_);
-  EXPECT_EQ((*ReadNow(*direct, "a"))->value, "second");
-  EXPECT_TRUE(SwapNow(*direct, "a", *second, "third").ok());
+  const auto record = ReadNow(*other, "a");
+  ASSERT_TRUE(record.ok() && record->has_value()) << record.status();
+  EXPECT_EQ((*record)->value, "second");
+  EXPECT_EQ((*record)->version, second);
 }
 
 TEST_F(EtcdMetadata, AWatchTellsWhatItMissedWhileItsMemberWasDown) {
   const int killed = (cluster().WaitForLeader() + 1) % 3;
-  const auto store = StoreAt(killed, prefix_), other = StoreAt((killed + 1) % 3, prefix_);
+  const auto store = StoreAt(killed, prefix_, kHurried);
+  const auto other = StoreAt((killed + 1) % 3, prefix_);
   Watched watched(*store, "");
-  watched.WaitFor("gone", *SwapNow(*other, "gone", 0, "x"));
+  watched.WaitFor("gone", SwapUntilKnown(*other, "gone", "x"));
   cluster().Kill(killed);
-  const uint64_t version = *SwapNow(*other, "new", 0, "y");
+  const uint64_t version = SwapUntilKnown(*other, "new", "y");
   cluster().Delete(prefix_ + "gone");
   EXPECT_EQ(watched.WaitFor("new", version), "y");
   EXPECT_EQ(watched.WaitFor("gone", 0), "");

@@ -73,7 +73,7 @@ absl::Status EtcdStatus(const grpc::Status& status) {
 
 template <typename Request, typename Response>
 struct EtcdClient::Call {
-  std::shared_ptr<grpc::ClientContext> context = std::make_shared<grpc::ClientContext>();
+  grpc::ClientContext context;
   Request request;
   Response response;
   Done<Response> done;
@@ -106,15 +106,15 @@ void EtcdClient::Start() { Probe(); }
 template <typename Request, typename Response, typename StartCall>
 void EtcdClient::Try(Request request, absl::Duration limit, StartCall start, Done<Response> done) {
   if (closed_) return;
-  auto call = std::make_shared<Call<Request, Response>>();
+  // Shared with gRPC's callback and with `calls_`.
+  const auto call = UnderWay::Add(under_way_, new Call<Request, Response>);
   call->request = std::move(request);
   call->done = std::move(done);
-  call->context->set_deadline(FromNow(limit));
+  call->context.set_deadline(FromNow(limit));
   const uint64_t id = next_call_++;
-  calls_[id] = call->context;
-  under_way_->Begin();
+  calls_[id] = std::shared_ptr<grpc::ClientContext>(call, &call->context);
   start(*members_[in_use_].kv->async(), *call,
-        [this, call, id, address = address(), under_way = under_way_](const grpc::Status& status) {
+        [this, call, id, address = address()](const grpc::Status& status) {
           home_.Post([this, call, id, address, status] {
             if (closed_) return;
             calls_.erase(id);
@@ -124,7 +124,6 @@ void EtcdClient::Try(Request request, absl::Duration limit, StartCall start, Don
               call->done(WithContext(EtcdStatus(status), "etcd ", address));
             }
           });
-          under_way->End();
         });
 }
 
@@ -133,7 +132,7 @@ void EtcdClient::TryRange(etcdserverpb::RangeRequest request, absl::Duration lim
   Try<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>(
       std::move(request), limit,
       [](auto& kv, auto& call, auto ended) {
-        kv.Range(call.context.get(), &call.request, &call.response, std::move(ended));
+        kv.Range(&call.context, &call.request, &call.response, std::move(ended));
       },
       std::move(done));
 }
@@ -176,7 +175,7 @@ void EtcdClient::Swap(etcdserverpb::TxnRequest request, Done<etcdserverpb::TxnRe
   Try<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>(
       std::move(request), options_.timeout,
       [](auto& kv, auto& call, auto ended) {
-        kv.Txn(call.context.get(), &call.request, &call.response, std::move(ended));
+        kv.Txn(&call.context, &call.request, &call.response, std::move(ended));
       },
       [this, generation,
        done = std::move(done)](absl::StatusOr<etcdserverpb::TxnResponse> response) mutable {
@@ -232,6 +231,7 @@ void EtcdClient::ProbeLater(absl::Duration wait) {
 void EtcdClient::Close() {
   closed_ = true;
   for (const auto& [id, context] : calls_) context->TryCancel();
+  calls_.clear();
 }
 
 }  // namespace forebay

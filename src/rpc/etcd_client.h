@@ -22,14 +22,26 @@
 
 namespace forebay {
 
-// Counts what gRPC still has to call back.
+// Counts calls that gRPC is not done with. A call counts until its context is gone: contexts hold
+// their channel, and gRPC 1.51 crashes when the last channel of a process is destroyed on one of
+// its own threads, which then joins itself.
 class UnderWay {
  public:
-  void Begin();
-  void End();
+  // `call` ends with its last reference.
+  template <typename Call>
+  static std::shared_ptr<Call> Add(std::shared_ptr<UnderWay> under_way, Call* call) {
+    under_way->Begin();
+    return std::shared_ptr<Call>(call, [under_way = std::move(under_way)](Call* ended) {
+      delete ended;
+      under_way->End();
+    });
+  }
   void WaitForNone();
 
  private:
+  void Begin();
+  void End();
+
   Mutex mutex_;
   CondVar changed_;
   int count_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -60,7 +72,7 @@ class EtcdClient {
   uint64_t generation() const { return generation_; }
   // Leaves the member of that generation, if it is still in use. What it has not answered ends.
   void MoveOn(uint64_t generation);
-  // Shared with callbacks of gRPC, the last of which end after everything else.
+  // Shared with the calls it counts.
   std::shared_ptr<UnderWay> under_way() { return under_way_; }
   // Ends everything without calling back.
   void Close();

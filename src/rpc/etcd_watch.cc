@@ -19,14 +19,8 @@ class EtcdWatch::Stream final
     : public ClientStream<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse> {
  public:
   Stream(Executor& home, std::weak_ptr<EtcdWatch> watch, uint64_t attempt,
-         etcdserverpb::WatchRequest request, std::shared_ptr<UnderWay> under_way)
-      : home_(home),
-        watch_(std::move(watch)),
-        attempt_(attempt),
-        request_(std::move(request)),
-        under_way_(std::move(under_way)) {
-    under_way_->Begin();
-  }
+         etcdserverpb::WatchRequest request)
+      : home_(home), watch_(std::move(watch)), attempt_(attempt), request_(std::move(request)) {}
 
   void Start(etcdserverpb::Watch::Stub& stub) {
     Begin([&stub](grpc::ClientContext* context, auto* reactor) {
@@ -51,14 +45,12 @@ class EtcdWatch::Stream final
     home_.Post([watch = watch_, attempt = attempt_, status = EtcdStatus(status)] {
       if (const auto alive = watch.lock()) alive->OnEnd(attempt, status);
     });
-    under_way_->End();
   }
 
   Executor& home_;
   const std::weak_ptr<EtcdWatch> watch_;
   const uint64_t attempt_;
   etcdserverpb::WatchRequest request_;
-  const std::shared_ptr<UnderWay> under_way_;
   bool asked_ = false;
 };
 
@@ -130,8 +122,8 @@ void EtcdWatch::OnList(absl::StatusOr<etcdserverpb::RangeResponse> response) {
   create.set_key(prefix_);
   create.set_range_end(PrefixEnd(prefix_));
   create.set_start_revision(response->header().revision() + 1);
-  stream_ = std::make_shared<Stream>(home_, weak_from_this(), ++attempt_, std::move(request),
-                                     client_.under_way());
+  stream_ = UnderWay::Add(client_.under_way(),
+                          new Stream(home_, weak_from_this(), ++attempt_, std::move(request)));
   stream_->Start(client_.watch_stub());
 }
 
