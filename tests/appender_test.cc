@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/handover.h"
 #include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
 #include "support/fake_cluster.h"
@@ -38,17 +39,12 @@ class AppenderTest : public testing::Test {
   // The cluster belongs to the executor.
   template <typename Change>
   void InCluster(Change change) {
-    Mutex mutex;
-    CondVar changed;
-    bool done = false;
-    executor_.Post([&] {
+    const auto done = Handover<bool>::Make();
+    executor_.Post([&, done] {
       change(*cluster_);
-      MutexLock lock(mutex);
-      done = true;
-      changed.SignalAll();
+      done->Give(true);
     });
-    MutexLock lock(mutex);
-    while (!done) changed.Wait(mutex);
+    done->Take();
   }
 
   RealClock clock_;

@@ -8,8 +8,6 @@
 namespace forebay {
 namespace {
 
-constexpr absl::Duration kCloseDeadline = absl::Seconds(10);
-
 AppendResult NotStored(absl::Status status) {
   AppendResult result;
   result.outcome = Outcome::kNotStored;
