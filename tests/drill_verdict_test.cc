@@ -107,9 +107,20 @@ TEST(DrillVerdict, MeasuresTakeoverOnEventsSentAfterTheFaultOnItsPartitions) {
   DrillEvent elsewhere = Acked("elsewhere", 0, 105);
   elsewhere.acknowledged->partition = 1;
   const DrillLog log = {late_answer, elsewhere, Acked("new", 1, 600)};
-  const DrillFault fault{.at = At(100), .partitions = {0}};
+  const DrillFault fault{.began = At(100), .complete = At(101), .partitions = {0}};
   EXPECT_DOUBLE_EQ(*Judge(std::vector<DrillLog>{log}, {}, fault).takeover_ms, 501);
   EXPECT_FALSE(Judge(std::vector<DrillLog>{log}, {}, std::nullopt).takeover_ms.has_value());
+}
+
+TEST(DrillVerdict, MeasuresWhenTheLastPartitionWasTakenOver) {
+  DrillEvent second = Acked("second", 0, 900);
+  second.acknowledged->partition = 1;
+  const std::vector<DrillLog> logs = {{Acked("first", 0, 600), second}};
+  DrillFault fault{.began = At(100), .complete = At(100), .partitions = {0, 1}};
+  EXPECT_DOUBLE_EQ(*Judge(logs, {}, fault).takeover_ms, 501);
+  EXPECT_DOUBLE_EQ(*Judge(logs, {}, fault).takeover_all_ms, 801);
+  fault.partitions.insert(2);
+  EXPECT_FALSE(Judge(logs, {}, fault).takeover_all_ms.has_value());
 }
 
 TEST(DrillVerdict, ShowsAFewExamplesOnly) {

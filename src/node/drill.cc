@@ -199,6 +199,7 @@ class Drill {
     owned_by_target_ = owned[target_];
     broken_at_ = clock_.Now();
     FOREBAY_RETURN_IF_ERROR(cluster_->Break(target_, fault()));
+    broken_complete_ = clock_.Now();
     watcher_.Said(absl::StrCat("zone ", target_.value(), " is ", Broken(fault()), ", it owned ",
                                owned_by_target_.size(), " of ", stream_.partitions, " partitions"));
     return absl::OkStatus();
@@ -260,7 +261,8 @@ class Drill {
     absl::StatusOr<std::vector<SinkRow>> rows = ReadSink(sink_.url, name_);
     if (!rows.ok()) return WithContext(rows.status(), "read the sink");
     std::optional<DrillFault> fault;
-    if (broken_at_.has_value()) fault = {.at = *broken_at_, .partitions = owned_by_target_};
+    if (broken_at_.has_value())
+      fault = {.began = *broken_at_, .complete = broken_complete_, .partitions = owned_by_target_};
     DrillReport report;
     report.verdict = Judge(load_->logs(), *rows, fault);
     report.target = target_;
@@ -295,6 +297,7 @@ class Drill {
   absl::Time drain_looked_at_ = absl::InfinitePast();
   bool drained_ = false;
   std::optional<absl::Time> broken_at_;
+  absl::Time broken_complete_;
   std::optional<absl::Time> healed_at_;
   std::optional<absl::Time> repaired_at_;
   ZoneId target_;

@@ -50,7 +50,7 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   const DrillVerdict& v = report.verdict;
   std::string out;
   const auto row = [&](const std::string& name, const std::string& value) {
-    absl::StrAppend(&out, absl::StrFormat("  %-44s %12s\n", name, value));
+    absl::StrAppend(&out, absl::StrFormat("  %-52s %12s\n", name, value));
   };
   const auto ms = [](std::optional<double> value) {
     return value.has_value() ? absl::StrFormat("%s ms", Grouped(static_cast<uint64_t>(*value)))
@@ -70,6 +70,7 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   row("longest gap without an acknowledgement", ms(v.ack_gap_ms_max));
   if (options.fault != Fault::kNone) {
     row("fault to first acknowledgement by a new owner", ms(v.takeover_ms));
+    row("fault to the last partition's first acknowledgement", ms(v.takeover_all_ms));
     row("fault to fully replicated again", ms(report.repaired_ms));
   }
   for (const std::string& example : v.examples) absl::StrAppend(&out, "  ", example, "\n");
@@ -105,6 +106,7 @@ std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
                {"ack_gap_ms_max", number(v.ack_gap_ms_max)},
                {"takeover_ms", number(v.takeover_ms)},
                {"repaired_ms", number(report.repaired_ms)},
+               {"takeover_all_ms", number(v.takeover_all_ms)},
                {"never_sent", v.never_sent},
                {"not_acknowledged", report.failed},
                {"seconds", report.seconds},

@@ -113,17 +113,26 @@ class Judgement {
   }
 
   void TakeOver(const DrillFault& fault) {
-    absl::Time first = absl::InfiniteFuture();
+    std::map<uint32_t, absl::Time> first;  // acknowledgement of each partition
     for (const DrillLog& log : producers_) {
       for (const DrillEvent& event : log) {
-        // An event sent before the fault may have been acknowledged by the old owner.
-        if (event.sent < fault.at || !event.acknowledged.has_value()) continue;
+        // An event sent before may have been acknowledged by the old owner.
+        if (event.sent < fault.complete || !event.acknowledged.has_value()) continue;
         if (!fault.partitions.contains(event.acknowledged->partition)) continue;
-        first = std::min(first, event.acknowledged->at);
+        const absl::Time at = event.acknowledged->at;
+        const auto [known, added] = first.try_emplace(event.acknowledged->partition, at);
+        if (!added) known->second = std::min(known->second, at);
       }
     }
-    if (first != absl::InfiniteFuture()) {
-      verdict_.takeover_ms = absl::ToDoubleMilliseconds(first - fault.at);
+    if (first.empty()) return;
+    absl::Time earliest = absl::InfiniteFuture(), latest = absl::InfinitePast();
+    for (const auto& [partition, at] : first) {
+      earliest = std::min(earliest, at);
+      latest = std::max(latest, at);
+    }
+    verdict_.takeover_ms = absl::ToDoubleMilliseconds(earliest - fault.began);
+    if (first.size() == fault.partitions.size()) {
+      verdict_.takeover_all_ms = absl::ToDoubleMilliseconds(latest - fault.began);
     }
   }
 

@@ -36,7 +36,8 @@ struct SinkRow {
 };
 
 struct DrillFault {
-  absl::Time at;
+  absl::Time began;
+  absl::Time complete;            // from now on the zone can acknowledge nothing new
   std::set<uint32_t> partitions;  // that the broken zone owned
 };
 
@@ -56,6 +57,8 @@ struct DrillVerdict {
   // From the fault to the first acknowledgement, on a partition that the broken zone owned, of an
   // event sent after the fault. Nothing: there was none.
   std::optional<double> takeover_ms;
+  // The same until the last of these partitions acknowledged again. Nothing: one never did.
+  std::optional<double> takeover_all_ms;
   std::vector<std::string> examples;  // of what is wrong, a few of each kind
 
   bool ExactlyOnce() const {
