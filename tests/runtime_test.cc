@@ -47,6 +47,22 @@ TEST(ThreadExecutor, DropsDelayedTasksWhenItStops) {
   EXPECT_FALSE(ran);
 }
 
+TEST(CondVar, WaitsWhenThereIsNoLimit) {
+  Mutex mutex;
+  CondVar changed;
+  bool done = false;
+  int wakes = 0;
+  ThreadExecutor executor("test");
+  executor.PostAfter(absl::Milliseconds(20), [&] {
+    MutexLock lock(mutex);
+    done = true;
+    changed.SignalAll();
+  });
+  MutexLock lock(mutex);
+  for (; !done; wakes++) changed.WaitFor(mutex, absl::InfiniteDuration());
+  EXPECT_LT(wakes, 100);  // it slept instead of turning in a circle
+}
+
 TEST(Random, GivesTheSameNumbersForTheSameSeed) {
   Random one(7), two(7), other(8);
   EXPECT_EQ(one.Next(), two.Next());

@@ -2,6 +2,7 @@
 // Abseil is not built for ThreadSanitizer, which therefore cannot see absl::Mutex.)
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -42,10 +43,11 @@ class CondVar {
     changed_.wait(lock);
     lock.release();
   }
-  // Returns after a signal or after `limit`, whichever is first.
+  // Returns after a signal or after `limit` (at most an hour), whichever is first.
   void WaitFor(Mutex& mutex, absl::Duration limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
-    changed_.wait_for(lock, absl::ToChronoNanoseconds(limit));
+    // The library adds the limit to the clock, and an infinite one would overflow.
+    changed_.wait_for(lock, absl::ToChronoNanoseconds(std::min(limit, absl::Hours(1))));
     lock.release();
   }
   void SignalOne() { changed_.notify_one(); }
