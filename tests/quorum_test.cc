@@ -123,6 +123,20 @@ TEST(Placement, GivesEveryNodeAFairShareOfFirstPlaces) {
   }
 }
 
+TEST(Placement, SpreadsNewPartitionsEvenlyOverZonesAndNodes) {
+  const std::vector<NodeRecord> nodes{Node("a1", "a"), Node("a2", "a"), Node("b1", "b"),
+                                      Node("b2", "b"), Node("c1", "c"), Node("c2", "c")};
+  std::map<NodeId, int> owned;
+  std::map<char, int> of_zone;
+  for (uint32_t i = 0; i < 6; i++) {
+    const NodeId owner = FirstOwner({StreamId("web"), i}, nodes);
+    owned[owner]++;
+    if (i < 3) of_zone[owner.value()[0]]++;
+  }
+  EXPECT_EQ(owned.size(), 6u);
+  EXPECT_EQ(of_zone.size(), 3u);
+}
+
 TEST(Placement, AcceptsFewerZonesOnlyWhenTheStreamSaysSo) {
   StreamOptions stream{.name = StreamId("web")};
   EXPECT_EQ(RuleFor(stream, {At(0, 0), At(1, 0)}), std::nullopt);

@@ -56,7 +56,11 @@ void PartitionDriver::SurveyOwnership() {
 // the nodes that are no replicas.
 absl::Duration PartitionDriver::TakeoverDelay() const {
   std::vector<NodeRecord> order = RendezvousOrder(id_, node_.LiveNodes());
-  if (HasChain()) {
+  if (!HasChain()) {
+    const NodeId first = FirstOwner(id_, order);
+    std::stable_partition(order.begin(), order.end(),
+                          [&](const NodeRecord& node) { return node.id == first; });
+  } else {
     std::stable_partition(order.begin(), order.end(), [&](const NodeRecord& node) {
       const int index = IndexOf(Last().replicas, node.id);
       return index >= 0 &&

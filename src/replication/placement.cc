@@ -1,7 +1,9 @@
 #include "replication/placement.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "base/checksum.h"
 #include "replication/quorum.h"
@@ -26,6 +28,17 @@ std::vector<NodeRecord> RendezvousOrder(const PartitionId& partition,
     return wa != wb ? wa > wb : a.id < b.id;
   });
   return nodes;
+}
+
+NodeId FirstOwner(const PartitionId& partition, std::vector<NodeRecord> nodes) {
+  std::sort(nodes.begin(), nodes.end(),
+            [](const NodeRecord& a, const NodeRecord& b) { return a.id < b.id; });
+  std::map<ZoneId, uint64_t> in_zone;
+  std::vector<std::tuple<uint64_t, ZoneId, NodeId>> order;
+  for (const NodeRecord& node : nodes) order.emplace_back(in_zone[node.zone]++, node.zone, node.id);
+  std::sort(order.begin(), order.end());
+  const uint64_t at = Crc32c(partition.stream.value()) + uint64_t{partition.index};
+  return std::get<NodeId>(order[at % order.size()]);
 }
 
 std::vector<Replica> Place(const PartitionId& partition, int copies, const NodeRecord& first,

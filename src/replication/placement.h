@@ -14,6 +14,10 @@ namespace forebay {
 std::vector<NodeRecord> RendezvousOrder(const PartitionId& partition,
                                         std::vector<NodeRecord> nodes);
 
+// Who owns a partition that never had an owner: partition i of a stream goes to the i-th node, zone
+// by zone, so that the partitions of a stream are spread evenly. Among nodes that are there.
+NodeId FirstOwner(const PartitionId& partition, std::vector<NodeRecord> nodes);
+
 // At most `copies` replicas among `candidates`, `first` always among them, as many zones as there
 // are, then in rendezvous order.
 std::vector<Replica> Place(const PartitionId& partition, int copies, const NodeRecord& first,
