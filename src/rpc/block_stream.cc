@@ -21,14 +21,8 @@ AppendResult NotStored(const PartitionId& partition, absl::Status status) {
 
 }  // namespace
 
-BlockStream::BlockStream(std::shared_ptr<CallsInFlight> in_flight, size_t unanswered_bytes_max)
-    : in_flight_(std::move(in_flight)), unanswered_bytes_max_(unanswered_bytes_max) {}
-
-void BlockStream::Register() {
-  id_ = in_flight_->Add([weak = weak_from_this()] {
-    if (const auto stream = weak.lock()) stream->End();
-  });
-}
+BlockStream::BlockStream(size_t unanswered_bytes_max)
+    : unanswered_bytes_max_(unanswered_bytes_max) {}
 
 void BlockStream::Send(const PartitionId& partition, Block block, IngestLink::AppendDone done) {
   const size_t bytes = block.bytes().size();
@@ -125,7 +119,6 @@ void BlockStream::OnEnd(const grpc::Status& status) {
     if (request < first_unsent) result.outcome = Outcome::kUnknown;
     waiting.done(std::move(result));
   }
-  in_flight_->Remove(id_);
 }
 
 }  // namespace forebay

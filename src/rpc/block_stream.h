@@ -4,12 +4,10 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <memory>
 
 #include "block/block.h"
 #include "forebay/v1/ingest.pb.h"
 #include "producer/ingest_link.h"
-#include "rpc/calls_in_flight.h"
 #include "rpc/client_stream.h"
 
 namespace forebay {
@@ -17,10 +15,8 @@ namespace forebay {
 // Thread-safe. Each callback runs once, on a thread of gRPC or inside Send.
 class BlockStream final : public ClientStream<v1::AppendBlocksRequest, v1::AppendBlocksResponse> {
  public:
-  BlockStream(std::shared_ptr<CallsInFlight> in_flight, size_t unanswered_bytes_max);
+  explicit BlockStream(size_t unanswered_bytes_max);
 
-  // To be called before Begin.
-  void Register();
   void Send(const PartitionId& partition, Block block, IngestLink::AppendDone done);
   // It has ended; another one has to be made.
   bool broken();
@@ -41,9 +37,7 @@ class BlockStream final : public ClientStream<v1::AppendBlocksRequest, v1::Appen
     Block block;
   };
 
-  const std::shared_ptr<CallsInFlight> in_flight_;  // shared with the link that may cancel
   const size_t unanswered_bytes_max_;
-  uint64_t id_ = 0;
   bool greeted_ = false;
 
   Mutex pending_mutex_;

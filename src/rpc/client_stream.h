@@ -16,7 +16,7 @@
 
 namespace forebay {
 
-// Made with std::make_shared; lives until gRPC is done with it.
+// Made with CallsInFlight::Track; lives until gRPC is done with it.
 template <typename Request, typename Response>
 class ClientStream : public grpc::ClientBidiReactor<Request, Response>,
                      public std::enable_shared_from_this<ClientStream<Request, Response>> {

@@ -49,8 +49,7 @@ class GrpcIngestLink::Impl {
     }
     std::shared_ptr<BlockStream>& stream = streams_[address];
     if (stream == nullptr || stream->broken()) {
-      stream = std::make_shared<BlockStream>(InFlight(), options_.unanswered_bytes_max);
-      stream->Register();
+      stream = CallsInFlight::Track(in_flight_, new BlockStream(options_.unanswered_bytes_max));
       stream->Begin([&](grpc::ClientContext* context, auto* reactor) {
         StubOf(address).async()->AppendBlocks(context, reactor);
       });
@@ -72,8 +71,8 @@ class GrpcIngestLink::Impl {
     request.set_stream(partition.stream.value());
     request.set_partition(partition.index);
     request.set_seen_epoch(epoch.value());
-    auto call = std::make_shared<UnaryRequest<v1::TakeOverRequest, v1::TakeOverResponse>>(
-        std::move(request), InFlight());
+    auto call = UnaryRequest<v1::TakeOverRequest, v1::TakeOverResponse>::Make(in_flight_,
+                                                                              std::move(request));
     call->Begin(
         options_.take_over_limit,
         [&](auto*... arguments) { StubOf(address).async()->TakeOver(arguments...); },
@@ -83,8 +82,8 @@ class GrpcIngestLink::Impl {
 
   void Close() {
     *closed_ = true;
-    in_flight_->CancelAndWait();
     streams_.clear();
+    in_flight_->CancelAndWait();
     stubs_.clear();
   }
 
@@ -162,8 +161,8 @@ class GrpcIngestLink::Impl {
     auto bring = Bring<Answer>([this, question, address](Answer answer) {
       OnAnswer(question, address, std::move(answer));
     });
-    auto call = std::make_shared<UnaryRequest<v1::DescribeRequest, v1::DescribeResponse>>(
-        std::move(request), InFlight());
+    auto call = UnaryRequest<v1::DescribeRequest, v1::DescribeResponse>::Make(in_flight_,
+                                                                              std::move(request));
     call->Begin(
         options_.describe_attempt,
         [&](auto*... arguments) { StubOf(address).async()->Describe(arguments...); },
@@ -236,7 +235,6 @@ class GrpcIngestLink::Impl {
     if (stub == nullptr) stub = v1::Ingest::NewStub(Dial(address));
     return *stub;
   }
-  std::shared_ptr<CallsInFlight> InFlight() const { return in_flight_; }
 
   Executor& home_;
   const GrpcIngestLinkOptions options_;

@@ -59,7 +59,7 @@ PeerLink::PeerLink(PeerLinkOptions options, Executor& executor,
       stub_(v1::Peer::NewStub(Dial(options_.address))) {}
 
 void PeerLink::Connect() {
-  auto stream = std::make_shared<Stream>(shared_from_this());
+  const auto stream = CallsInFlight::Track(in_flight_, new Stream(shared_from_this()));
   {
     MutexLock lock(mutex_);
     if (closed_ || stream_ != nullptr) return;
@@ -144,7 +144,6 @@ void PeerLink::OnStreamEnd(const absl::Status& status) {
   {
     MutexLock lock(mutex_);
     stream_ = nullptr;
-    ending_ = true;
     if (connected_) {
       dropped.swap(queue_);
       queued_bytes_ = 0;
@@ -163,9 +162,6 @@ void PeerLink::OnStreamEnd(const absl::Status& status) {
                      " ended, dialling again: ", status.ToString()));
   }
   if (!was_closed) ConnectLater(wait);
-  MutexLock lock(mutex_);
-  ending_ = false;
-  changed_.SignalAll();
 }
 
 void PeerLink::ConnectLater(absl::Duration delay) {
@@ -185,14 +181,11 @@ void PeerLink::Close() {
   if (stream != nullptr) stream->End();
 }
 
-void PeerLink::WaitUntilClosed() {
-  MutexLock lock(mutex_);
-  while (stream_ != nullptr || ending_) changed_.Wait(mutex_);
-}
+void PeerLink::WaitUntilClosed() { in_flight_->Wait(); }
 
 bool PeerLink::IsClosed() {
   MutexLock lock(mutex_);
-  return closed_ && stream_ == nullptr && !ending_;
+  return closed_ && in_flight_->empty();
 }
 
 }  // namespace forebay

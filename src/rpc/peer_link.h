@@ -10,6 +10,7 @@
 #include "forebay/ids.h"
 #include "forebay/v1/peer.grpc.pb.h"
 #include "replication/message.h"
+#include "rpc/calls_in_flight.h"
 #include "rpc/grpc_transport.h"
 #include "runtime/executor.h"
 #include "runtime/mutex.h"
@@ -34,7 +35,7 @@ struct PeerLinkOptions {
 // Thread-safe. Made with std::make_shared; tasks and streams under way share it.
 class PeerLink final : public std::enable_shared_from_this<PeerLink> {
  public:
-  // Connects again on `executor`, which must outlive Close and WaitUntilClosed.
+  // Connects again on `executor`, which must outlive WaitUntilClosed.
   PeerLink(PeerLinkOptions options, Executor& executor,
            std::shared_ptr<TransportCounters> counters);
 
@@ -43,8 +44,9 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
   void Connect();
   void Send(Message message);
   void Close();
+  // After Close: until gRPC is done with it.
   void WaitUntilClosed();
-  bool IsClosed();  // nothing of it is under way any more
+  bool IsClosed();
 
  private:
   class Stream;
@@ -59,9 +61,10 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
   Executor& executor_;
   const std::shared_ptr<TransportCounters> counters_;
   const std::unique_ptr<v1::Peer::Stub> stub_;
+  // Shared with the streams it counts.
+  const std::shared_ptr<CallsInFlight> in_flight_ = std::make_shared<CallsInFlight>();
 
   Mutex mutex_;
-  CondVar changed_;
   struct Queued {
     Message message;
     size_t bytes = 0;
@@ -71,8 +74,7 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);  // gRPC's callbacks share it
   bool connected_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;  // inside OnStreamEnd, which uses the executor
-  int failures_ ABSL_GUARDED_BY(mutex_) = 0;     // since the last welcome
+  int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // since the last welcome
   std::string last_failure_ ABSL_GUARDED_BY(mutex_);
 };
 

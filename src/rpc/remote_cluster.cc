@@ -232,8 +232,8 @@ class RemoteCluster::Impl {
     Mutex mutex;
     const auto in_flight = std::make_shared<CallsInFlight>();
     for (const std::string& address : addresses) {
-      auto call = std::make_shared<UnaryRequest<v1::StatusRequest, v1::StatusResponse>>(
-          v1::StatusRequest(), in_flight);
+      auto call =
+          UnaryRequest<v1::StatusRequest, v1::StatusResponse>::Make(in_flight, v1::StatusRequest());
       const auto stubs = StubsOf(address);
       call->Begin(
           limit, [&](auto*... arguments) { stubs->admin->async()->Status(arguments...); },
@@ -316,13 +316,13 @@ class RemoteCluster::Impl {
     for (const std::string& address : addresses) {
       const auto stubs = StubsOf(address);
       const auto in_flight = std::make_shared<CallsInFlight>();
-      auto asked = std::make_shared<UnaryRequest<Request, Response>>(request, in_flight);
-      asked->Begin(
-          limit, [&](auto*... arguments) { call(*stubs, arguments...); },
-          [&](absl::Status status, Response& answer) {
-            last = std::move(status);
-            if (response != nullptr) *response = std::move(answer);
-          });
+      UnaryRequest<Request, Response>::Make(in_flight, request)
+          ->Begin(
+              limit, [&](auto*... arguments) { call(*stubs, arguments...); },
+              [&](absl::Status status, Response& answer) {
+                last = std::move(status);
+                if (response != nullptr) *response = std::move(answer);
+              });
       in_flight->Wait();
       if (last.ok()) return last;
       last = WithContext(last, "node at ", address);

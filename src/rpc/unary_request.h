@@ -21,7 +21,7 @@ inline gpr_timespec DeadlineIn(absl::Duration limit) {
   return gpr_time_from_millis(absl::ToInt64Milliseconds(limit), GPR_TIMESPAN);
 }
 
-// Made with std::make_shared; lives until gRPC is done with it.
+// Made with Make; lives until gRPC is done with it.
 template <typename Request, typename Response>
 class UnaryRequest final : public grpc::ClientUnaryReactor,
                            public std::enable_shared_from_this<UnaryRequest<Request, Response>> {
@@ -29,8 +29,10 @@ class UnaryRequest final : public grpc::ClientUnaryReactor,
   // Runs once, on a thread of gRPC; must not block.
   using Done = absl::AnyInvocable<void(absl::Status, Response&)>;
 
-  UnaryRequest(Request request, std::shared_ptr<CallsInFlight> in_flight)
-      : request_(std::move(request)), in_flight_(std::move(in_flight)) {}
+  static std::shared_ptr<UnaryRequest> Make(const std::shared_ptr<CallsInFlight>& in_flight,
+                                            Request request) {
+    return CallsInFlight::Track(in_flight, new UnaryRequest(std::move(request)));
+  }
 
   // call: [&](context, request, response, reactor) { stub.async()->Method(...); }
   template <typename Call>
@@ -38,27 +40,25 @@ class UnaryRequest final : public grpc::ClientUnaryReactor,
     itself_ = this->shared_from_this();
     done_ = std::move(done);
     context_.set_deadline(DeadlineIn(limit));
-    id_ = in_flight_->Add([weak = this->weak_from_this()] {
-      if (const auto request = weak.lock()) request->context_.TryCancel();
-    });
     call(&context_, &request_, &response_, static_cast<grpc::ClientUnaryReactor*>(this));
     this->StartCall();
   }
+  // Cancels; `done` still runs.
+  void End() { context_.TryCancel(); }
 
  private:
+  explicit UnaryRequest(Request request) : request_(std::move(request)) {}
+
   void OnDone(const grpc::Status& status) override {
     done_(FromGrpc(status), response_);
     done_ = nullptr;
-    const auto itself = std::move(itself_);
-    in_flight_->Remove(id_);
+    itself_.reset();
   }
 
   Request request_;
   Response response_;
   grpc::ClientContext context_;
   Done done_;
-  const std::shared_ptr<CallsInFlight> in_flight_;  // shared with whoever may cancel
-  uint64_t id_ = 0;
   std::shared_ptr<UnaryRequest> itself_;  // until OnDone: gRPC holds only a pointer
 };
 
