@@ -29,6 +29,11 @@ struct EventHistory {
   std::optional<std::pair<PartitionId, Offset>> acknowledged_at, sealed_at;
 };
 
+// What was seen of chains: the protocol's rare steps should not be rare here.
+struct ChainCounters {
+  uint64_t swaps = 0, takeovers = 0, rolls = 0, repairs = 0, trims = 0;
+};
+
 class Invariants {
  public:
   using DiskOf = std::function<const MemoryDisk&(const NodeId&)>;
@@ -63,7 +68,7 @@ class Invariants {
   const std::vector<EventHistory>& events() const { return events_; }
   const Chain* ChainOf(const PartitionId& partition) const;
   uint64_t delivered() const { return delivered_count_; }
-  uint64_t swaps() const { return swaps_; }
+  const ChainCounters& chains() const { return chains_; }
   uint64_t acknowledged() const { return acknowledged_count_; }
 
  private:
@@ -80,6 +85,7 @@ class Invariants {
   };
 
   void CheckSwap(const PartitionId& partition, PartitionView& view, const Chain& next);
+  void Count(const Chain& before, const Chain& next);
   void CheckForm(const PartitionId& partition, const Chain& before, const Chain& next);
   void CheckRemoved(const PartitionId& partition, const Segment& gone);
   void TakeSealed(const PartitionId& partition, PartitionView& view, const Segment& segment);
@@ -106,7 +112,8 @@ class Invariants {
   SegmentLog log_;
   std::vector<EventHistory> events_;
   std::optional<std::string> broken_;
-  uint64_t delivered_count_ = 0, acknowledged_count_ = 0, swaps_ = 0;
+  uint64_t delivered_count_ = 0, acknowledged_count_ = 0;
+  ChainCounters chains_;
 };
 
 }  // namespace forebay

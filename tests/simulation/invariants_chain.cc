@@ -22,7 +22,6 @@ void Invariants::OnMetadata() {
       Break("chain form", std::string(chain.status().message()));
       return;
     }
-    swaps_++;
     CheckSwap(partition, view, *chain);
     view.version = record->version;
   }
@@ -30,6 +29,7 @@ void Invariants::OnMetadata() {
 
 void Invariants::CheckSwap(const PartitionId& partition, PartitionView& view, const Chain& next) {
   const Chain before = std::exchange(view.chain, next);
+  Count(before, next);
   CheckForm(partition, before, next);
   for (const Segment& segment : next.segments) {
     if (segment.end && *segment.end > Offset(view.content.size())) {
@@ -61,6 +61,20 @@ void Invariants::CheckSwap(const PartitionId& partition, PartitionView& view, co
     }
   }
   CheckDurable(partition, view);
+}
+
+void Invariants::Count(const Chain& before, const Chain& next) {
+  chains_.swaps++;
+  if (before.segments.empty()) return;
+  const Segment& old = before.segments.back();
+  const Segment& open = next.segments.back();
+  if (open.epoch == old.epoch) {
+    (next.segments.size() < before.segments.size() ? chains_.trims : chains_.repairs)++;
+  } else if (open.owner == old.owner && open.owner_life == old.owner_life) {
+    chains_.rolls++;
+  } else {
+    chains_.takeovers++;
+  }
 }
 
 // Only these change a chain: seal and open, remove what is trimmed, replace what is empty, list

@@ -123,9 +123,9 @@ void World::TraceNetwork() {
 }
 
 void World::LookAtChains() {
-  const uint64_t swaps = invariants_->swaps();
+  const uint64_t swaps = invariants_->chains().swaps;
   invariants_->OnMetadata();
-  if (!trace_ || invariants_->swaps() == swaps) return;
+  if (!trace_ || invariants_->chains().swaps == swaps) return;
   for (uint32_t i = 0; i < plan_.stream.partitions; i++) {
     const PartitionId partition{plan_.stream.name, i};
     Note(absl::StrCat("chain ", partition.ToString(), ": ",
@@ -304,7 +304,12 @@ std::map<std::string, uint64_t> World::Counters() const {
   counters["events"] = invariants_->events().size();
   counters["acknowledged"] = invariants_->acknowledged();
   counters["delivered"] = invariants_->delivered();
-  counters["chain swaps"] = invariants_->swaps();
+  const ChainCounters& chains = invariants_->chains();
+  counters["chain swaps"] = chains.swaps;
+  counters["chain takeovers"] = chains.takeovers;
+  counters["chain rolls"] = chains.rolls;
+  counters["chain repairs"] = chains.repairs;
+  counters["chain trims"] = chains.trims;
   for (const auto& client : clients_) {
     const IngestCounters& link = client->link->counters();
     counters["blocks"] += link.blocks;
