@@ -83,6 +83,18 @@ TEST_F(MemoryMetadataFaultsTest, CallsEndUnavailableAfterTheTimeoutWhileUnreacha
   EXPECT_FALSE(Holds("x"));
 }
 
+TEST_F(MemoryMetadataFaultsTest, AnswersDoNotComeThroughAnOutage) {
+  faults_.delay_min = faults_.delay_max = absl::Milliseconds(100);
+  store_.SetFaults(faults_);
+  const auto outcome = Swap(0, "x");
+  executor_.Run(absl::Milliseconds(150));
+  EXPECT_TRUE(Holds("x")) << "it has arrived";
+  store_.SetReachable(false);
+  executor_.Run(absl::Seconds(2));
+  ASSERT_TRUE(outcome->has_value());
+  EXPECT_EQ((*outcome)->status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
 TEST_F(MemoryMetadataFaultsTest, ALateSwapIsAppliedAfterItsCallerWasToldUnknown) {
   faults_.late = 1;
   store_.SetFaults(faults_);

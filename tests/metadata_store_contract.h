@@ -272,6 +272,16 @@ TEST_P(MetadataStoreContract, AWatchFirstTellsThatNothingIsThere) {
   EXPECT_EQ(watched.history().size(), 0u);
 }
 
+TEST_P(MetadataStoreContract, ASecondWatchIsToldWhatIsThereToo) {
+  const uint64_t version = MustSwap(0, "nodes/a", 0, "one");
+  Watched first(node(0), "nodes/");
+  first.WaitFor("nodes/a", version);
+  Watched second(node(0), "nodes/"), other(node(0), "streams/");
+  EXPECT_EQ(second.WaitFor("nodes/a", version), "one");
+  other.WaitForCall();
+  EXPECT_EQ(first.history().size(), 1u);
+}
+
 TEST_P(MetadataStoreContract, AWatchTellsOfOwnAndOthersChanges) {
   Watched here(node(0), "nodes/"), there(node(1), "nodes/");
   here.WaitForCall();
