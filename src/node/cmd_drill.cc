@@ -16,6 +16,7 @@ namespace {
 
 struct Asked {
   DrillOptions options;
+  std::string fault = "kill";
   std::string metadata = "sqlite";
   std::string json;
 };
@@ -34,6 +35,13 @@ constexpr char kFooter[] =
     "was acknowledged, or not every copy was back in time; 2 wrong usage; 3 something did not "
     "start.\n"
     "Example: forebay drill --fault freeze --events 20000 --metadata etcd --json drill.json";
+
+Fault FaultOf(const std::string& name) {
+  for (const Fault fault : {Fault::kKill, Fault::kFreeze, Fault::kCut}) {
+    if (name == NameOf(fault)) return fault;
+  }
+  return Fault::kNone;
+}
 
 int Run(const Asked& asked) {
   const DrillOptions& options = asked.options;
@@ -84,13 +92,9 @@ void AddDrillCommand(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--rate", options.rate, "Events a second (default: takes about 16 s)")
       ->check(CLI::PositiveNumber);
-  const std::map<std::string, Fault> faults = {{"kill", Fault::kKill},
-                                               {"freeze", Fault::kFreeze},
-                                               {"cut", Fault::kCut},
-                                               {"none", Fault::kNone}};
-  command->add_option("--fault", options.fault, "kill, freeze, cut or none (default: kill)")
-      ->transform(CLI::CheckedTransformer(faults).description(""))
-      ->type_name("FAULT");
+  command->add_option("--fault", asked->fault, "What to do to the zone")
+      ->check(CLI::IsMember({"kill", "freeze", "cut", "none"}))
+      ->capture_default_str();
   command->add_option("--target", options.target, "The zone to break")->capture_default_str();
   command->add_option("--sink", options.sink, "Where the events go")->capture_default_str();
   command->add_option("--metadata", asked->metadata, "sqlite, or etcd with a member in each zone")
@@ -100,6 +104,7 @@ void AddDrillCommand(CLI::App& app, int& exit_code) {
   command->add_flag("--keep", options.keep, "Keep the directory also when all went well");
   command->footer(kFooter);
   command->callback([asked, &exit_code] {
+    asked->options.fault = FaultOf(asked->fault);
     asked->options.etcd = asked->metadata == "etcd";
     exit_code = Run(*asked);
   });

@@ -1,8 +1,7 @@
 // forebay node
 #include <iostream>
-#include <map>
 #include <memory>
-#include <optional>
+#include <string>
 
 #include "node/commands.h"
 #include "node/config.h"
@@ -15,9 +14,15 @@ namespace {
 
 struct Asked {
   std::string config;
-  std::optional<LogLevel> level;
-  std::optional<LogFormat> format;
+  std::string level;   // empty: as configured
+  std::string format;  // empty: as configured
 };
+
+LogLevel LevelOf(const std::string& word) {
+  if (word == "debug") return LogLevel::kDebug;
+  if (word == "warning") return LogLevel::kWarning;
+  return word == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
 
 int Run(const Asked& asked) {
   absl::StatusOr<NodeConfig> config = LoadConfig(asked.config);
@@ -25,8 +30,10 @@ int Run(const Asked& asked) {
     std::cerr << std::string(config.status().message()) << std::endl;
     return kExitUsage;
   }
-  if (asked.level.has_value()) config->log.level = *asked.level;
-  if (asked.format.has_value()) config->log.format = *asked.format;
+  if (!asked.level.empty()) config->log.level = LevelOf(asked.level);
+  if (!asked.format.empty()) {
+    config->log.format = asked.format == "json" ? LogFormat::kJson : LogFormat::kHuman;
+  }
   ShutdownSignal signal;
   SetUpLog(config->log.format, config->log.level, config->buffer.node.value());
   return RunNode(*config, signal);
@@ -39,18 +46,10 @@ void AddNodeCommand(CLI::App& app, int& exit_code) {
   auto asked = std::make_shared<Asked>();
   command->add_option("--config", asked->config, "Its configuration (forebay config show)")
       ->required();
-  const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::kDebug},
-                                                  {"info", LogLevel::kInfo},
-                                                  {"warning", LogLevel::kWarning},
-                                                  {"error", LogLevel::kError}};
-  const std::map<std::string, LogFormat> formats = {{"human", LogFormat::kHuman},
-                                                    {"json", LogFormat::kJson}};
   command->add_option("--log-level", asked->level, "Instead of the configured one")
-      ->transform(CLI::CheckedTransformer(levels))
-      ->type_name("LEVEL");
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   command->add_option("--log-format", asked->format, "Instead of the configured one")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->type_name("FORMAT");
+      ->check(CLI::IsMember({"human", "json"}));
   command->footer(
       "SIGTERM or SIGINT: hands its partitions over, flushes, ends; a second one: ends at once.\n"
       "Exit codes: 0 stopped as asked, 1 stopped without handing everything over, 2 wrong "
