@@ -456,6 +456,24 @@ TEST_F(DrainTest, MakesOneCallAtATimeEvenWhenOwnershipComesBack) {
   EXPECT_LT(sink->opened[0].second, sink->opened[1].second);
 }
 
+TEST_F(DrainTest, AnAnswerFromBeforeALossDoesNotCount) {
+  DrainNode node = Node();
+  log_.Append(40);
+  Commit(node, 1, 10);
+  ASSERT_TRUE(Delivers(10));
+  node.worker_a.Freeze();
+  node.worker_b.Freeze();
+  Commit(node, 1, 30);
+  simulation_.RunFor(absl::Seconds(1));  // a batch is with the sink
+  node.drain->OnLost(partition_);
+  Commit(node, 3, 40);
+  node.worker_a.Thaw();
+  node.worker_b.Thaw();
+  ASSERT_TRUE(Delivers(40));
+  ExpectExactlyOnce(40);
+  EXPECT_EQ(node.Status().delivered_events, 10u);
+}
+
 TEST_F(DrainTest, SurvivesASinkThatThrows) {
   class Throwing final : public Sink {
    public:

@@ -154,7 +154,7 @@ TEST_F(PostgresSinkTest, PoisonIsRefusedWholeAndNamed) {
   batch.events[3].id = std::string("a\0b", 3);
   absl::Status status = sink_->Deliver(batch);
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_THAT(status.message(), HasSubstr("id"));
+  EXPECT_THAT(status.message(), HasSubstr("its id holds"));
   EXPECT_EQ(world_->Rows(partition_).size(), 0u);
   EXPECT_EQ(Next(*sink_, 1), 0u);
 }
