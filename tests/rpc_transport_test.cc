@@ -11,6 +11,7 @@
 #include "forebay/v1/peer.grpc.pb.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/rpc_server.h"
+#include "runtime/thread_executor.h"
 #include "simulation/sim_network.h"
 #include "support/inbox.h"
 #include "transport_contract.h"
@@ -266,6 +267,34 @@ TEST_F(GrpcTransportTest, StopsWhileConnectedAndWhileDialling) {
   a->Send(NodeId("b"), Beat(2));
   a.reset();
   EXPECT_EQ(got_.size(), 1u);
+}
+
+TEST_F(GrpcTransportTest, StopWaitsForAHandlerThatIsRunning) {
+  Inbox<std::string> events;
+  Inbox<int> gate;
+  GrpcNode a("a"), b("b");
+  b.messages().Receive([&](const NodeId&, const Message&) {
+    events.Add("entered");
+    gate.WaitFor(1);
+    events.Add("left");
+  });
+  Connect(a, "b", b.address());
+  a.messages().Send(NodeId("b"), Beat(1));
+  ASSERT_EQ(events.WaitFor(1).size(), 1u);
+  ThreadExecutor stopper("stopper");
+  stopper.Post([&] {
+    b.messages().Stop();
+    events.Add("stopped");
+  });
+  // If Stop did not wait, it would have returned by then.
+  Mutex mutex;
+  CondVar never;
+  for (int i = 0; i < 30 && events.size() < 2; i++) {
+    MutexLock lock(mutex);
+    never.WaitFor(mutex, absl::Milliseconds(10));
+  }
+  gate.Add(1);
+  EXPECT_EQ(events.WaitFor(3), (std::vector<std::string>{"entered", "left", "stopped"}));
 }
 
 TEST_F(GrpcTransportTest, RefusesAPortThatIsTaken) {
