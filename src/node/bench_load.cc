@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "forebay/client.h"
-#include "node/pause.h"
 #include "runtime/mutex.h"
 #include "runtime/thread_executor.h"
 
@@ -134,7 +133,7 @@ class BenchProducer {
 
 absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
                                              const EventSource& source, Clock& clock,
-                                             const std::function<void(bool begins)>& measuring) {
+                                             const BenchHooks& hooks) {
   std::vector<std::unique_ptr<BenchProducer>> producers;
   for (int i = 0; i < options.producers; ++i) {
     ClientOptions client_options;
@@ -147,16 +146,17 @@ absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
   for (size_t i = 0; i < producers.size(); ++i) {
     producers[i]->Start(options, i * 1'000'000'000);  // ids of their own
   }
-  Pause(options.warm_up);
+  bool stopped = hooks.wait(options.warm_up);
   const absl::Time start = clock.Now();
-  measuring(true);
+  hooks.measuring(true);
   for (auto& producer : producers) producer->Measure(true);
-  Pause(options.measured);
+  stopped = stopped || hooks.wait(options.measured);
   for (auto& producer : producers) producer->Measure(false);
   BenchLoadResult result;
   result.seconds = absl::ToDoubleSeconds(clock.Now() - start);
-  measuring(false);
+  hooks.measuring(false);
   for (auto& producer : producers) producer->Stop();
+  if (stopped) return absl::CancelledError("the bench was stopped by a signal");
   for (auto& producer : producers) producer->AddTo(result);
   return result;
 }

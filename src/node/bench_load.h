@@ -36,9 +36,16 @@ struct BenchLoadResult {
   std::string first_failure;
 };
 
-// Blocks. `measuring` is called when the warm-up is over, and again when the measured time is.
+struct BenchHooks {
+  // Called when the warm-up is over, and again when the measured time is.
+  std::function<void(bool begins)> measuring;
+  // Waits; true when the bench is to stop.
+  std::function<bool(absl::Duration)> wait;
+};
+
+// Blocks. CANCELLED: it was told to stop.
 absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
                                              const EventSource& source, Clock& clock,
-                                             const std::function<void(bool begins)>& measuring);
+                                             const BenchHooks& hooks);
 
 }  // namespace forebay

@@ -29,6 +29,11 @@ struct Ends {
 [[noreturn]] void Become(char* const* command, const Ends& ends, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
+  // Ctrl-C is for the parent, which then stops its children in order.
+  ::setpgid(0, 0);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::dup2(ends.in, 0);
   ::dup2(ends.out, 1);
   ::dup2(ends.log, 2);

@@ -13,6 +13,7 @@
 #include "node/local_cluster.h"
 #include "node/numbers.h"
 #include "node/process_usage.h"
+#include "node/shutdown_signal.h"
 #include "node/stream_choice.h"
 #include "runtime/log.h"
 #include "runtime/real_clock.h"
@@ -47,7 +48,7 @@ struct Measurement {
 
 class Bench {
  public:
-  explicit Bench(const Asked& asked) : asked_(asked) {}
+  Bench(const Asked& asked, ShutdownSignal& signal) : asked_(asked), signal_(signal) {}
   ~Bench() {
     if (cluster_) cluster_->Stop();
     std::error_code ignored;
@@ -88,7 +89,9 @@ class Bench {
                    .written_bytes = nodes.written_bytes - nodes_before.written_bytes};
       out.client_cpu_seconds = client - client_before;
     };
-    absl::StatusOr<BenchLoadResult> load = RunBenchLoad(load_, source_, clock_, measuring);
+    absl::StatusOr<BenchLoadResult> load = RunBenchLoad(
+        load_, source_, clock_,
+        {.measuring = measuring, .wait = [this](absl::Duration d) { return signal_.WaitFor(d); }});
     if (!load.ok()) return load.status();
     out.load = *std::move(load);
     out.bytes_taken_in = static_cast<double>(out.load.acknowledged) * source_.bytes_mean();
@@ -132,6 +135,7 @@ class Bench {
   }
 
   const Asked& asked_;
+  ShutdownSignal& signal_;
   RealClock clock_;
   BenchLoadOptions load_;
   EventSource source_ = EventSource::MadeUp(0);
@@ -196,7 +200,8 @@ nlohmann::ordered_json ToJson(const Measurement& m) {
 
 int Run(const Asked& asked) {
   SetUpLog(LogFormat::kHuman, LogLevel::kError, "bench");
-  Bench bench(asked);
+  ShutdownSignal signal;
+  Bench bench(asked, signal);
   const absl::Status prepared = bench.Prepare();
   if (!prepared.ok()) return Fail(prepared);
   nlohmann::ordered_json json = {{"event_bytes", bench.event_bytes()},

@@ -53,10 +53,11 @@ int Run(const Asked& asked) {
   }
   // The clients in this process retry by design; that is not news during a drill.
   SetUpLog(LogFormat::kHuman, LogLevel::kError, "drill");
+  ShutdownSignal signal;
   absl::StatusOr<DrillReport> report;
   {
     DrillProgress progress(::isatty(2) == 1);
-    report = RunDrill(options, progress);
+    report = RunDrill(options, signal, progress);
   }
   if (!report.ok()) return Fail(report.status());
   std::cout << DrillTable(options, *report) << std::flush;

@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "node/pause.h"
 #include "node/sink_reader.h"
 #include "runtime/random.h"
 #include "runtime/real_clock.h"
@@ -56,15 +55,16 @@ const char* Broken(Fault fault) {
 
 class Drill {
  public:
-  Drill(const DrillOptions& options, DrillWatcher& watcher)
-      : options_(options), watcher_(watcher), name_("drill-" + Short()) {}
+  Drill(const DrillOptions& options, ShutdownSignal& signal, DrillWatcher& watcher)
+      : options_(options), signal_(signal), watcher_(watcher), name_("drill-" + Short()) {}
 
   absl::StatusOr<DrillReport> Run() {
     absl::StatusOr<DrillReport> report = RunInDirectory();
     load_.reset();
     if (cluster_) cluster_->Stop();
     if (directory_.empty()) return report;
-    const bool keep = options_.keep || !report.ok() || !report->Passed();
+    const bool passed = report.ok() ? report->Passed() : absl::IsCancelled(report.status());
+    const bool keep = options_.keep || !passed;
     if (report.ok()) report->directory = keep ? directory_ : "";
     std::error_code ignored;
     if (!keep) std::filesystem::remove_all(directory_, ignored);
@@ -175,8 +175,8 @@ class Drill {
     }
     if (healed_at_.has_value() && !repaired_at_.has_value()) Look();
     Show();
-    Pause(kTick);
-    return absl::OkStatus();
+    return signal_.WaitFor(kTick) ? absl::CancelledError("the drill was stopped by a signal")
+                                  : absl::OkStatus();
   }
 
   absl::Status Break() {
@@ -281,6 +281,7 @@ class Drill {
   }
 
   const DrillOptions& options_;
+  ShutdownSignal& signal_;
   DrillWatcher& watcher_;
   const std::string name_;  // of the stream and the sink: unique, for sinks that outlive the drill
   RealClock clock_;
@@ -331,8 +332,9 @@ bool DrillReport::Passed() const {
          (target.empty() || repaired_ms.has_value());
 }
 
-absl::StatusOr<DrillReport> RunDrill(const DrillOptions& options, DrillWatcher& watcher) {
-  return Drill(options, watcher).Run();
+absl::StatusOr<DrillReport> RunDrill(const DrillOptions& options, ShutdownSignal& signal,
+                                     DrillWatcher& watcher) {
+  return Drill(options, signal, watcher).Run();
 }
 
 }  // namespace forebay

@@ -15,6 +15,7 @@
 #include "node/drill_verdict.h"
 #include "node/event_source.h"
 #include "node/local_cluster.h"
+#include "node/shutdown_signal.h"
 
 namespace forebay {
 
@@ -66,7 +67,9 @@ class DrillWatcher {
   virtual void Said(const std::string& line) = 0;      // what happened
 };
 
-// Blocks. UNAVAILABLE: something did not start; the message names its log.
-absl::StatusOr<DrillReport> RunDrill(const DrillOptions& options, DrillWatcher& watcher);
+// Blocks. UNAVAILABLE: something did not start; the message names its log. CANCELLED: stopped by
+// the signal; nothing is left over.
+absl::StatusOr<DrillReport> RunDrill(const DrillOptions& options, ShutdownSignal& signal,
+                                     DrillWatcher& watcher);
 
 }  // namespace forebay
