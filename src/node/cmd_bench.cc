@@ -230,14 +230,11 @@ int Run(const Asked& asked) {
 void AddBenchCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("bench", "Measure throughput and latency");
   auto asked = std::make_shared<Asked>();
-  CLI::Option* nodes =
-      command->add_option("--nodes", asked->nodes, "Running nodes, as host:port,host:port")
-          ->envname("FOREBAY_NODES")
-          ->delimiter(',');
-  command
-      ->add_flag("--self-contained", asked->self_contained,
-                 "Start three nodes on this machine (the default without --nodes)")
-      ->excludes(nodes);
+  command->add_option("--nodes", asked->nodes, "Running nodes, as host:port,host:port")
+      ->envname("FOREBAY_NODES")
+      ->delimiter(',');
+  command->add_flag("--self-contained", asked->self_contained,
+                    "Start three nodes on this machine (the default without --nodes)");
   command->add_option("--stream", asked->stream, "With --nodes (default: the only one there is)");
   command->add_option("--loop", asked->loop, "closed = as fast as it goes, open = at --rate, both")
       ->check(CLI::IsMember({"closed", "open", "both"}))
@@ -271,7 +268,10 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
       "was acknowledged: durable on two nodes in two zones. Nodes started here have no sinks.\n"
       "Exit codes: 0 done, 1 some appends failed, 2 wrong usage, 3 out of reach.\n"
       "Example: forebay bench --loop open --rate 5000 --event-bytes 400");
-  command->callback([asked, &exit_code] { exit_code = Run(*asked); });
+  command->callback([asked, &exit_code] {
+    if (asked->self_contained) asked->nodes.clear();
+    exit_code = Run(*asked);
+  });
 }
 
 }  // namespace forebay

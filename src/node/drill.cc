@@ -97,6 +97,10 @@ class Drill {
                                " node(s) each in ", directory_));
     stream_.name = StreamId(name_);
     stream_.partitions = options_.partitions;
+    // Fewer zones or nodes than the defaults ask for: what there is.
+    stream_.copies = std::min(stream_.copies, options_.zones * options_.nodes_per_zone);
+    stream_.ack_copies = std::min(stream_.ack_copies, stream_.copies);
+    stream_.ack_zones = std::min(stream_.ack_zones, options_.zones);
     auto cluster = LocalCluster::Start({.directory = directory_,
                                         .zones = options_.zones,
                                         .nodes_per_zone = options_.nodes_per_zone,
