@@ -99,6 +99,8 @@ class WalCorruption : public testing::Test {
 
 TEST_F(WalCorruption, FlippedBitInTheLogIsNeverACleanOpening) {
   Fill(/*half_in_log=*/true);
+  // After a power cut the sync mark may be missing: the log must be judged by itself.
+  fs::remove(whole_ + "/SYNCED");
   FlipEverywhere(".log", 25, /*may_be_old=*/false);
 }
 
