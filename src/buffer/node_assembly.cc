@@ -236,8 +236,9 @@ void NodeAssembly::Impl::StartReplication() {
   options.self = self_;
   options.segment = options_.segment;
   options.liveness = options_.liveness;
-  replicator_ = std::make_unique<Replicator>(clock_, loop_, read_loop_, Random::FromSystem(),
-                                             *store_, *metadata_, *messages_, std::move(options));
+  replicator_ = std::make_unique<Replicator>(
+      ReplicatorParts{clock_, loop_, read_loop_, *store_, *metadata_, *messages_},
+      Random::FromSystem(), std::move(options));
   liveness_ = std::make_unique<LivenessMonitor>(clock_, heartbeat_loop_, *heartbeats_, self_.life,
                                                 options_.liveness);
   liveness_->Start([this](const NodeId& node, ProcessLife life, bool alive) {

@@ -38,19 +38,18 @@ FetchReply ReadSegment(WalStore& store, const FetchRequest& request, SegmentExte
 
 }  // namespace
 
-NodeState::NodeState(Clock& clock, Executor& loop, Executor& reads, Random random, WalStore& store,
-                     MetadataStore& metadata, Transport& transport, ReplicatorOptions options)
-    : clock_(clock),
-      loop_(loop),
-      reads_(reads),
+NodeState::NodeState(const ReplicatorParts& parts, Random random, ReplicatorOptions options)
+    : clock_(parts.clock),
+      loop_(parts.loop),
+      reads_(parts.reads),
       random_(random),
-      store_(store),
-      metadata_(metadata),
-      transport_(transport),
+      store_(parts.store),
+      metadata_(parts.metadata),
+      transport_(parts.transport),
       options_(std::move(options)),
-      replica_(options_.self.id, store.marker().incarnation, store.content_at_open()),
-      started_at_(clock.Now()) {
-  options_.self.incarnation = store.marker().incarnation;
+      replica_(options_.self.id, store_.marker().incarnation, store_.content_at_open()),
+      started_at_(clock_.Now()) {
+  options_.self.incarnation = store_.marker().incarnation;
 }
 
 void NodeState::Post(Task task) {

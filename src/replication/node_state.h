@@ -43,8 +43,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   using Dispatch = absl::AnyInvocable<void(const NodeId& from, Message message)>;
   using FetchDone = absl::AnyInvocable<void(FetchReply)>;
 
-  NodeState(Clock& clock, Executor& loop, Executor& reads, Random random, WalStore& store,
-            MetadataStore& metadata, Transport& transport, ReplicatorOptions options);
+  NodeState(const ReplicatorParts& parts, Random random, ReplicatorOptions options);
 
   absl::Time Now() const { return clock_.Now(); }
   Random& random() { return random_; }

@@ -274,8 +274,9 @@ void PartitionDriver::Roll(std::vector<Replica> replicas, QuorumRule rule) {
 
 void PartitionDriver::SurveyRepair() {
   Outbox out;
-  repair_->Survey(chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(),
-                  owner_->trim_floor(), node_.Now(), out);
+  repair_->Survey(
+      {chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), owner_->trim_floor()},
+      node_.Now(), out);
   node_.Send(std::move(out));
   if (auto corrected = repair_->Proposal()) SwapEdited(*std::move(corrected));
 }

@@ -34,30 +34,25 @@ bool RepairCore::Confirmed(Epoch epoch, const Replica& replica) const {
   return found != confirmed_.end() && found->second == replica.incarnation;
 }
 
-void RepairCore::Survey(uint64_t chain_version, const Chain& chain, int copies,
-                        const std::vector<RepairNode>& nodes, Offset floor, absl::Time now,
-                        Outbox& out) {
+void RepairCore::Survey(RepairView view, absl::Time now, Outbox& out) {
   CollectFinished();
   // A copy request names the version it was decided on, so older ones are not worth going on with.
-  if (chain_version != chain_version_) copiers_.clear();
-  chain_version_ = chain_version;
-  chain_ = chain;
-  copies_ = copies;
-  nodes_ = nodes;
+  if (view.chain_version != view_.chain_version) copiers_.clear();
+  view_ = std::move(view);
   under_replicated_ = 0;
-  const Epoch oldest = chain.segments.front().epoch;
-  std::erase_if(confirmed_, [&](const auto& item) { return item.first.epoch < oldest; });
-  for (size_t i = 0; i + 1 < chain_.segments.size(); i++) {
-    if (*chain_.segments[i].end > floor) SurveySegment(chain_.segments[i], nodes, now, out);
+  const std::vector<Segment>& segments = view_.chain.segments;
+  std::erase_if(confirmed_,
+                [&](const auto& item) { return item.first.epoch < segments.front().epoch; });
+  for (size_t i = 0; i + 1 < segments.size(); i++) {
+    if (*segments[i].end > view_.floor) SurveySegment(segments[i], now, out);
   }
 }
 
-void RepairCore::SurveySegment(const Segment& segment, const std::vector<RepairNode>& nodes,
-                               absl::Time now, Outbox& out) {
+void RepairCore::SurveySegment(const Segment& segment, absl::Time now, Outbox& out) {
   std::vector<Replica> staying;
   int held = 0;
   for (const Replica& replica : segment.replicas) {
-    const RepairNode* node = Find(nodes, replica.node);
+    const RepairNode* node = Find(view_.nodes, replica.node);
     if (!IsSame(node, replica)) continue;
     if (!node->replace) staying.push_back(replica);
     if (!node->alive) continue;
@@ -67,17 +62,17 @@ void RepairCore::SurveySegment(const Segment& segment, const std::vector<RepairN
       StartCopier(segment, replica, now, out);
     }
   }
-  if (held < copies_) under_replicated_++;
+  if (held < view_.copies) under_replicated_++;
   // Who else should hold it: as if it were placed anew, with those that stay first.
   std::vector<NodeRecord> candidates;
-  for (const RepairNode& node : nodes) {
+  for (const RepairNode& node : view_.nodes) {
     if (node.alive && !node.replace && IndexOf(staying, node.record.id) < 0) {
       candidates.push_back(node.record);
     }
   }
   for (const bool new_zone : {true, false}) {
     for (const NodeRecord& node : RendezvousOrder(partition_, candidates)) {
-      if (static_cast<int>(staying.size()) >= copies_) return;
+      if (static_cast<int>(staying.size()) >= view_.copies) return;
       const Replica joining{node.id, node.incarnation, node.zone};
       const bool known_zone =
           std::any_of(staying.begin(), staying.end(),
@@ -95,14 +90,15 @@ void RepairCore::StartCopier(const Segment& segment, const Replica& target, absl
   if (copiers_.contains(key) || copiers_.size() >= kCopiersMax) return;
   std::vector<NodeId> sources;
   for (const Replica& replica : segment.replicas) {
-    const RepairNode* node = Find(nodes_, replica.node);
+    const RepairNode* node = Find(view_.nodes, replica.node);
     if (replica.node == target.node || node == nullptr || !node->alive) continue;
     const bool best = replica.node == self_ || Confirmed(segment.epoch, replica);
     sources.insert(best ? sources.begin() : sources.end(), replica.node);
   }
   request_ += kRequestsPerReader;
-  const CopyTask task{{partition_, segment.epoch},  segment.base,   *segment.end,
-                      chain_.segments.back().epoch, chain_version_, *segment.end == segment.base};
+  const CopyTask task{
+      {partition_, segment.epoch},       segment.base,        *segment.end,
+      view_.chain.segments.back().epoch, view_.chain_version, *segment.end == segment.base};
   auto copier = std::make_unique<SegmentCopier>(task, target, std::move(sources), request_);
   copier->Start(now, out);
   copiers_[key] = std::move(copier);
@@ -139,11 +135,11 @@ std::vector<Replica> RepairCore::Corrected(const Segment& segment) const {
   std::vector<Replica> list;
   std::vector<Replica> holders;
   for (const Replica& replica : segment.replicas) {
-    const RepairNode* node = Find(nodes_, replica.node);
+    const RepairNode* node = Find(view_.nodes, replica.node);
     if (Confirmed(segment.epoch, replica)) holders.push_back(replica);
     if (IsSame(node, replica) && !node->replace) list.push_back(replica);
   }
-  for (const RepairNode& node : nodes_) {
+  for (const RepairNode& node : view_.nodes) {
     const Replica joining{node.record.id, node.record.incarnation, node.record.zone};
     if (IndexOf(list, joining.node) >= 0 || !Confirmed(segment.epoch, joining) || node.replace) {
       continue;
@@ -161,13 +157,13 @@ std::vector<Replica> RepairCore::Corrected(const Segment& segment) const {
   // A name that leaves waits until there are as many copies as asked for.
   for (const Replica& replica : segment.replicas) {
     const bool leaves = IndexOf(list, replica.node) < 0;
-    if (leaves && static_cast<int>(safe.size()) < copies_) list.push_back(replica);
+    if (leaves && static_cast<int>(safe.size()) < view_.copies) list.push_back(replica);
   }
   return list;
 }
 
 std::optional<Chain> RepairCore::Proposal() const {
-  Chain corrected = chain_;
+  Chain corrected = view_.chain;
   bool changed = false;
   for (size_t i = 0; i + 1 < corrected.segments.size(); i++) {
     Segment& segment = corrected.segments[i];

@@ -23,16 +23,23 @@ struct RepairNode {
   bool replace = false;  // gone for so long, or leaving, that its copies are made elsewhere
 };
 
+// A partition at the moment of a survey.
+struct RepairView {
+  uint64_t chain_version = 0;
+  Chain chain;
+  int copies = 1;  // that the stream asks for
+  std::vector<RepairNode> nodes;
+  Offset floor;  // segments that end at or below it are left to be trimmed
+};
+
 // Confined to one executor.
 class RepairCore {
  public:
   // `request` is a number of which the low 40 bits are this core's to use.
   RepairCore(PartitionId partition, NodeId self, uint64_t request);
 
-  // Looks at the chain and the nodes, and starts or goes on with what is needed. Segments that end
-  // at or below `floor` are left to be trimmed.
-  void Survey(uint64_t chain_version, const Chain& chain, int copies,
-              const std::vector<RepairNode>& nodes, Offset floor, absl::Time now, Outbox& out);
+  // Looks at the chain and the nodes, and starts or goes on with what is needed.
+  void Survey(RepairView view, absl::Time now, Outbox& out);
   void OnCopyReply(const NodeId& from, const CopyReply& reply, absl::Time now, Outbox& out);
   void OnFetchReply(const NodeId& from, const FetchReply& reply, absl::Time now, Outbox& out);
   void OnTick(absl::Time now, Outbox& out);
@@ -52,8 +59,7 @@ class RepairCore {
   };
 
   bool Confirmed(Epoch epoch, const Replica& replica) const;
-  void SurveySegment(const Segment& segment, const std::vector<RepairNode>& nodes, absl::Time now,
-                     Outbox& out);
+  void SurveySegment(const Segment& segment, absl::Time now, Outbox& out);
   void StartCopier(const Segment& segment, const Replica& target, absl::Time now, Outbox& out);
   void CollectFinished();
   // The list that a segment should have, given who is known to hold it.
@@ -62,10 +68,7 @@ class RepairCore {
   const PartitionId partition_;
   const NodeId self_;
   uint64_t request_;
-  uint64_t chain_version_ = 0;
-  Chain chain_;
-  int copies_ = 1;
-  std::vector<RepairNode> nodes_;
+  RepairView view_;                       // of the last survey
   std::map<Key, Incarnation> confirmed_;  // known to hold the whole segment
   std::map<Key, std::unique_ptr<SegmentCopier>> copiers_;
   int under_replicated_ = 0;

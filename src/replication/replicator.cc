@@ -288,13 +288,10 @@ void Replicator::Impl::HandOverAll(absl::AnyInvocable<void(absl::Status)> done) 
   finish(absl::OkStatus());
 }
 
-Replicator::Replicator(Clock& clock, Executor& loop, Executor& reads, Random random,
-                       WalStore& store, MetadataStore& metadata, Transport& transport,
-                       ReplicatorOptions options)
-    : impl_(std::make_shared<Impl>(
-          loop, transport,
-          std::make_shared<NodeState>(clock, loop, reads, random, store, metadata, transport,
-                                      std::move(options)))) {}
+Replicator::Replicator(const ReplicatorParts& parts, Random random, ReplicatorOptions options)
+    : impl_(
+          std::make_shared<Impl>(parts.loop, parts.transport,
+                                 std::make_shared<NodeState>(parts, random, std::move(options)))) {}
 
 Replicator::~Replicator() = default;
 

@@ -60,16 +60,24 @@ struct OwnershipListener {
   absl::AnyInvocable<void(const absl::Status&)> store_failed;
 };
 
-// Thread-safe; works on the executor `loop` only, and calls back there. `reads` runs blocking reads
-// of the store. All references must outlive it; Stop() before destruction.
+// What a Replicator works with. All must outlive it.
+struct ReplicatorParts {
+  Clock& clock;
+  Executor& loop;   // where it works, and calls back
+  Executor& reads;  // for blocking reads of the store
+  WalStore& store;
+  MetadataStore& metadata;
+  Transport& transport;
+};
+
+// Thread-safe; works on parts.loop only, and calls back there. Stop() before destruction.
 class Replicator {
  public:
   using AppendDone = absl::AnyInvocable<void(AppendResult)>;
   using ReadDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<StoredBlock>>)>;
   using StatusDone = absl::AnyInvocable<void(std::vector<PartitionStatus>)>;
 
-  Replicator(Clock& clock, Executor& loop, Executor& reads, Random random, WalStore& store,
-             MetadataStore& metadata, Transport& transport, ReplicatorOptions options);
+  Replicator(const ReplicatorParts& parts, Random random, ReplicatorOptions options);
   ~Replicator();
 
   void Start(OwnershipListener listener);

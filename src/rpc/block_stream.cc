@@ -40,15 +40,15 @@ void BlockStream::Send(const PartitionId& partition, Block block, IngestLink::Ap
     } else {
       const uint64_t request = ++last_request_;
       unanswered_bytes_ += bytes;
-      pending_.emplace(request, Pending{partition, bytes, std::move(done)});
+      pending_.emplace(request, Pending{partition, bytes, std::exchange(done, nullptr)});
       queue_.push_back({request, std::move(block)});
     }
   }
-  if (refused.ok()) {
-    Wake();
-  } else {
+  if (done != nullptr) {  // nobody took it
     done(NotStored(partition, std::move(refused)));
+    return;
   }
+  Wake();
 }
 
 bool BlockStream::broken() {

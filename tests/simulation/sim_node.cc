@@ -58,8 +58,9 @@ void SimNode::StartReplicator(Life& life) {
       options_.id, options_.zone, options_.id.value() + ":1", life.store->marker().incarnation,
       life.life,   false};
   life.replicator =
-      std::make_unique<Replicator>(life.clock, life.loop, life.reads, Random(random_.Next()),
-                                   *life.store, life.metadata, life.transport, std::move(options));
+      std::make_unique<Replicator>(ReplicatorParts{life.clock, life.loop, life.reads, *life.store,
+                                                   life.metadata, life.transport},
+                                   Random(random_.Next()), std::move(options));
   StartDrain(life);
   Drain* drain = life.drain.get();
   OwnershipListener listener;
