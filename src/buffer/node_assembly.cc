@@ -345,7 +345,7 @@ void NodeAssembly::Impl::Status(StatusDone done) {
   replicator_->Status(
       [this, done = std::move(done)](std::vector<PartitionStatus> partitions) mutable {
         std::vector<SinkState> sinks;
-        if (drain_ != nullptr) sinks = SinkStatesOf(drain_->Status());
+        if (drain_ != nullptr) sinks = SinkStatesOf(drain_->Status(), partitions);
         {
           MutexLock lock(mutex_);
           sinks_ = sinks;

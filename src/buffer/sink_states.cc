@@ -1,8 +1,11 @@
 #include "buffer/sink_states.h"
 
+#include <algorithm>
+
 namespace forebay {
 
-std::vector<SinkState> SinkStatesOf(const std::vector<DrainStatus>& statuses) {
+std::vector<SinkState> SinkStatesOf(const std::vector<DrainStatus>& statuses,
+                                    const std::vector<PartitionStatus>& partitions) {
   std::vector<SinkState> states;
   states.reserve(statuses.size());
   for (const DrainStatus& status : statuses) {
@@ -11,6 +14,12 @@ std::vector<SinkState> SinkStatesOf(const std::vector<DrainStatus>& statuses) {
     state.partition = status.partition;
     state.cursor = status.cursor.value_or(Offset());
     state.lag_events = status.lag_events;
+    for (const PartitionStatus& partition : partitions) {
+      if (status.cursor.has_value() || partition.partition != status.partition) continue;
+      state.cursor = partition.trim_floor;
+      state.lag_events =
+          status.committed.value() - std::min(status.committed, partition.trim_floor).value();
+    }
     state.oldest_undelivered = status.oldest_undelivered_age;
     state.state = NameOf(status.state);
     state.last_error = status.last_error;

@@ -8,6 +8,9 @@
 
 namespace forebay {
 
-std::vector<SinkState> SinkStatesOf(const std::vector<DrainStatus>& statuses);
+// A sink that has not told its progress yet, because it does not answer, is shown at the
+// partition's trim floor: everything below is delivered, so the lag is at most what it says.
+std::vector<SinkState> SinkStatesOf(const std::vector<DrainStatus>& statuses,
+                                    const std::vector<PartitionStatus>& partitions);
 
 }  // namespace forebay
