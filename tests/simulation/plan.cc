@@ -90,6 +90,8 @@ const char* NameOf(Fault fault) {
       return "take-over";
     case Fault::kHandOver:
       return "hand-over";
+    case Fault::kRace:
+      return "race";
     case Fault::kCount:
       break;
   }

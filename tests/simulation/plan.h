@@ -35,6 +35,7 @@ enum class Fault {
   kSinkDown,
   kTakeOver,  // somebody wants to take over for no good reason
   kHandOver,
+  kRace,  // a takeover behind the owner's back, while the node between them starts anew
   kCount
 };
 const char* NameOf(Fault fault);

@@ -25,7 +25,11 @@
 namespace forebay {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kNormalSeeds = 100;  // sanitizers make it several times slower
+#else
 constexpr uint64_t kNormalSeeds = 500;
+#endif
 constexpr int kProcesses = 2;
 constexpr char kHealTime[] = "heal ms";  // the longest is reported
 constexpr size_t kLastEvents = 60;

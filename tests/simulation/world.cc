@@ -196,8 +196,8 @@ void World::AppendOne(Client& client) {
   });
 }
 
-SimNode* World::Owner() {
-  const Chain& chain = *invariants_->ChainOf({plan_.stream.name, 0});
+SimNode* World::Owner(uint32_t partition) {
+  const Chain& chain = *invariants_->ChainOf({plan_.stream.name, partition});
   for (const auto& node : nodes_) {
     if (!chain.segments.empty() && node->running() && node->id() == chain.segments.back().owner) {
       return node.get();

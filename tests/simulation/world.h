@@ -42,7 +42,7 @@ class World {
   // Runs until every segment has all its copies.
   bool RunUntilWhole(absl::Duration limit);
   // Null when the first partition has no owner that runs.
-  SimNode* Owner();
+  SimNode* Owner(uint32_t partition = 0);
   std::vector<SimNode*> Nodes();
   // Cuts a node off from the others and from all clients, or joins it again.
   void CutOff(const NodeId& node, bool cut);
@@ -92,6 +92,7 @@ class World {
   void InjectInNode(Fault fault, SimNode& node);
   void InjectInNetwork(Fault fault, SimNode& node);
   void InjectTakeOver(bool hand_over);
+  void InjectRace();
   void Flap(const NodeId& from, const NodeId& to, int times);
   void CutFor(const NodeId& from, const NodeId& to, absl::Duration time);
   void StartLater(SimNode& node, absl::Duration after);

@@ -67,6 +67,9 @@ void World::Inject(Fault fault) {
       Note("CLIENT CRASH");
       CrashClient(*clients_[random_.Below(clients_.size())]);
       break;
+    case Fault::kRace:
+      InjectRace();
+      break;
     case Fault::kTakeOver:
     case Fault::kHandOver:
       InjectTakeOver(fault == Fault::kHandOver);
@@ -228,6 +231,32 @@ void World::InjectTakeOver(bool hand_over) {
                                   [](const absl::Status&) {});
     }
   }
+}
+
+// The owner does not hear of the takeover, and still reaches a replica that was fenced: what that
+// one remembers over a restart decides.
+void World::InjectRace() {
+  const auto index = static_cast<uint32_t>(random_.Below(plan_.stream.partitions));
+  SimNode* owner = Owner(index);
+  SimNode& taker = AnyNode();
+  SimNode& between = AnyNode();
+  if (owner == nullptr || owner == &taker || owner == &between || &taker == &between) return;
+  if (!taker.running() || !between.running()) return;
+  const PartitionId partition{plan_.stream.name, index};
+  const Epoch epoch = invariants_->ChainOf(partition)->segments.back().epoch;
+  const absl::Duration time = Draw(absl::Seconds(1), absl::Seconds(5));
+  Note(absl::StrCat("race: ", taker.id().value(), " takes ", partition.ToString(), " from ",
+                    owner->id().value(), ", ", between.id().value(), " between them"));
+  owner->SetMetadataReachable(false);
+  simulation_.After(time, [owner] { owner->SetMetadataReachable(true); });
+  CutFor(owner->id(), taker.id(), time);
+  CutFor(taker.id(), owner->id(), time);
+  taker.replicator()->TakeOver(partition, epoch, [](const absl::Status&) {});
+  simulation_.After(Draw(absl::Milliseconds(100), absl::Seconds(1)), [this, &between] {
+    if (!between.running()) return;
+    between.Kill();
+    StartLater(between, Draw(absl::Milliseconds(1), absl::Milliseconds(50)));
+  });
 }
 
 // One disk at a time, and the next only when everything has all its copies again: more is not
