@@ -183,8 +183,10 @@ TEST_P(WalStoreContract, OneBatchMayOpenAppendTrimAndDrop) {
   ASSERT_EQ(Write({DropSegment{Key()}, OpenSegment{Key(), Offset(2), "c"},
                    AppendBlock{Key(), Offset(2), MakeBlock(2, 3)}}),
             absl::OkStatus());
+  // What is left of the dropped one is deleted with a later write.
+  ASSERT_EQ(Append(Key(), Offset(5), MakeBlock(5)), absl::OkStatus());
   Reopen();
-  EXPECT_EQ(ExtentAtOpen(Key()), (SegmentExtent{Offset(2), Offset(5)}));
+  EXPECT_EQ(ExtentAtOpen(Key()), (SegmentExtent{Offset(2), Offset(7)}));
   EXPECT_EQ(*store().ReadSnapshot(Key()), "c");
   EXPECT_EQ(store().Read(Key(), Offset(2), 1)->front().block.event_count(), 3u);
 }
