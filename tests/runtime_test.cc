@@ -59,7 +59,10 @@ TEST(CondVar, WaitsWhenThereIsNoLimit) {
     changed.SignalAll();
   });
   MutexLock lock(mutex);
-  for (; !done; wakes++) changed.WaitFor(mutex, absl::InfiniteDuration());
+  while (!done) {
+    changed.WaitFor(mutex, absl::InfiniteDuration());
+    wakes++;
+  }
   EXPECT_LT(wakes, 100);  // it slept instead of turning in a circle
 }
 

@@ -89,6 +89,8 @@ class World {
   void ScheduleFaults();
   void ScheduleFault(Fault fault, absl::Duration every);
   void Inject(Fault fault);
+  // False when the node that was drawn may not have this fault now.
+  bool InjectInAnyNode(Fault fault);
   void InjectInNode(Fault fault, SimNode& node);
   void InjectInNetwork(Fault fault, SimNode& node);
   void InjectTakeOver(bool hand_over);

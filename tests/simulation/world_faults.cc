@@ -81,19 +81,23 @@ void World::Inject(Fault fault) {
     case Fault::kMetadataNode:
       InjectInNetwork(fault, AnyNode());
       break;
-    default: {
-      SimNode& node = AnyNode();
-      if (!node.running() || IsStopping(node)) return;
-      const bool takes_copies =
-          fault == Fault::kWipe || fault == Fault::kTornLog || fault == Fault::kDamage;
-      if (takes_copies && !MayWipe()) return;
-      // Damage stays, so only one node may have any.
-      if (takes_copies && !damaged_.empty() && damaged_ != node.id()) return;
-      Note(absl::StrCat(NameOf(fault), " ", node.id().value()));
-      InjectInNode(fault, node);
-    }
+    default:
+      if (!InjectInAnyNode(fault)) return;
   }
   faults_done_[fault]++;
+}
+
+bool World::InjectInAnyNode(Fault fault) {
+  SimNode& node = AnyNode();
+  if (!node.running() || IsStopping(node)) return false;
+  const bool takes_copies =
+      fault == Fault::kWipe || fault == Fault::kTornLog || fault == Fault::kDamage;
+  if (takes_copies && !MayWipe()) return false;
+  // Damage stays, so only one node may have any.
+  if (takes_copies && !damaged_.empty() && damaged_ != node.id()) return false;
+  Note(absl::StrCat(NameOf(fault), " ", node.id().value()));
+  InjectInNode(fault, node);
+  return true;
 }
 
 bool World::IsStopping(const SimNode& node) const {

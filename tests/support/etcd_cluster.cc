@@ -39,11 +39,11 @@ std::vector<int> FreePorts(int count) {
   std::vector<int> sockets, ports;
   for (int i = 0; i < count; i++) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockets.push_back(fd);
     sockaddr_in address = Loopback(0);
     socklen_t size = sizeof(address);
-    ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) continue;
     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-    sockets.push_back(fd);
     ports.push_back(ntohs(address.sin_port));
   }
   for (const int fd : sockets) ::close(fd);

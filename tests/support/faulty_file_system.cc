@@ -309,14 +309,12 @@ void FaultyFileSystem::BeforeOverwrite(const std::string& path) {
 void FaultyFileSystem::AfterDirectorySync(const std::string& path) {
   const std::string directory = path.ends_with('/') ? path.substr(0, path.size() - 1) : path;
   MutexLock lock(mutex_);
-  std::erase_if(entries_, [&](const Entry& entry) {
-    if (entry.directory != directory) return false;
-    if (entry.kind == Entry::kDeleted) {
-      fs::remove(entry.from);
-      synced_bytes_.erase(entry.from);
-    }
-    return true;
-  });
+  for (const Entry& entry : entries_) {
+    if (entry.directory != directory || entry.kind != Entry::kDeleted) continue;
+    fs::remove(entry.from);
+    synced_bytes_.erase(entry.from);
+  }
+  std::erase_if(entries_, [&](const Entry& entry) { return entry.directory == directory; });
 }
 
 void FaultyFileSystem::Record(Entry entry) { entries_.push_back(std::move(entry)); }
