@@ -122,6 +122,17 @@ TEST_F(TakeoverTest, LeavesOutWhatNoAckQuorumCanHold) {  // tight end
   EXPECT_EQ(Proposed().segments[1].end, Offset(5));
 }
 
+TEST_F(TakeoverTest, LeavesOutWhatOnlyOneZoneHolds) {  // tight end
+  std::vector<Replica> replicas{ReplicaOf("a"), ReplicaOf("c"), ReplicaOf("b")};
+  replicas[1].zone = replicas[0].zone;
+  Begin(std::move(replicas));
+  Fenced("a", 7);
+  EXPECT_EQ(core_->phase(), Phase::kFencing);  // b and c may have acknowledged more
+  Fenced("b", 5);
+  Serve("b", 4, 5);
+  EXPECT_EQ(Proposed().segments[1].end, Offset(5));  // nothing beyond it without b
+}
+
 TEST_F(TakeoverTest, RebuildsTheProducersFromWhatIsBelowTheEndOnly) {  // dedup-rebuild, dedup-cut
   Begin();
   Fenced("c", 5);
@@ -189,6 +200,13 @@ TEST_F(TakeoverTest, JudgesASegmentByTheRuleItWasOpenedWith) {  // segment-rule
   EXPECT_EQ(core_->phase(), Phase::kFencing);
   Fenced("a", 6);
   EXPECT_EQ(core_->phase(), Phase::kCopying);
+  // One copy was enough to acknowledge, so any of the three may know of one.
+  Begin({ReplicaOf("a"), ReplicaOf("b"), ReplicaOf("c")}, {1, 1});
+  Fenced("b", 6);
+  Fenced("a", 6);
+  EXPECT_EQ(core_->phase(), Phase::kFencing);
+  Fenced("c", 6);
+  EXPECT_NE(core_->phase(), Phase::kFencing);
 }
 
 }  // namespace

@@ -145,6 +145,21 @@ TEST_F(ScenarioTest, EveryNodeReplacedUnderLoadLosesNothing) {  // hazard 12
   ExpectAllWell();
 }
 
+TEST_F(ScenarioTest, OneOfTwoReplicasThatAreLeftIsEnoughToTakeOver) {  // seal quorum
+  Begin();
+  SimNode& first = NotOwner();
+  first.Kill();
+  Run(absl::Seconds(5));  // a segment opens on the two that are left
+  SimNode& second = Owner();
+  second.Kill();
+  first.Start();
+  Run(absl::Seconds(5));
+  EXPECT_NE(world_->Owner(), nullptr);
+  EXPECT_LT(world_->TakeLongestGap(), absl::Seconds(4));
+  second.Start();
+  ExpectAllWell();
+}
+
 TEST_F(ScenarioTest, ARetryAfterTrimmingAndIdlenessIsStoredOnce) {  // G3, hazard 11
   Begin();
   for (int i = 0; i < 5; i++) {
