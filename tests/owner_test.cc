@@ -22,7 +22,7 @@ class OwnerTest : public ::testing::Test {
     options.window_bytes = 4000;
     core_ = std::make_unique<OwnerCore>(kPartition, OpenSegmentOf(1, 0), ProducerTable(), options,
                                         now_);
-    core_->Start(now_, Out());
+    core_->Mirror(now_, Out());
     for (const char* node : {"a", "b", "c"}) Holds(node, 0);
   }
   // Results and messages of the last step only.
@@ -35,7 +35,10 @@ class OwnerTest : public ::testing::Test {
     for (auto& [ticket, result] : out_.results) results_[ticket] = result;
     out_.results.clear();
   }
-  void Append(Ticket ticket, Block block) { core_->Append(std::move(block), ticket, now_, Out()); }
+  void Append(Ticket ticket, Block block) {
+    core_->Append(std::move(block), ticket, now_, Out());
+    core_->Mirror(now_, out_);
+  }
   void Holds(const std::string& node, uint64_t tail, uint64_t epoch = 1) {
     core_->OnMirrorReply(NodeId(node),
                          {Key(epoch), ReplicaAnswer::kHolds, Offset(tail), Offset(tail), {}}, now_,
@@ -90,6 +93,15 @@ TEST_F(OwnerTest, MirrorsTheSameBytesToEveryReplica) {
     EXPECT_EQ(sent[0].blocks[0].bytes(), block.bytes());
     EXPECT_EQ(sent[0].first, Offset(0));
   }
+}
+
+TEST_F(OwnerTest, MirrorsARunOfAppendsInOneMessage) {
+  for (uint64_t i = 0; i < 3; i++) core_->Append(BlockOf(i), i + 1, now_, Out());
+  EXPECT_THAT(out_.outbox.messages, IsEmpty());
+  core_->Mirror(now_, Out());
+  const auto sent = Sent<MirrorRequest>(out_.outbox, "b");
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_THAT(sent[0].blocks, SizeIs(3));
 }
 
 TEST_F(OwnerTest, CountsNoAnswerAboutAnEarlierSegment) {  // guard ack-epoch

@@ -1,6 +1,7 @@
 #include "replication/node_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "replication/producer_table.h"
@@ -63,35 +64,6 @@ void NodeState::PostAfter(absl::Duration delay, Task task) {
   loop_.PostAfter(delay, [weak = weak_from_this(), task = std::move(task)]() mutable {
     const auto state = weak.lock();
     if (state != nullptr && !state->stopped_) task();
-  });
-}
-
-void NodeState::Send(Outbox outbox) {
-  for (auto& [to, message] : outbox.messages) {
-    if (to != self().id) {
-      transport_.Send(to, std::move(message));
-      continue;
-    }
-    Post([this, message = std::move(message)]() mutable {
-      dispatch_(self().id, std::move(message));
-    });
-  }
-}
-
-void NodeState::Write(ReplicaCore::Writes writes) {
-  if (writes.empty()) return;
-  store_.Write(std::move(writes), [weak = weak_from_this(), this](const absl::Status& status) {
-    const auto state = weak.lock();
-    if (state == nullptr) return;
-    Post([this, status] {
-      if (!status.ok()) {
-        store_status_ = status;
-        return;
-      }
-      Outbox out;
-      replica_.OnDurable(out);
-      Send(std::move(out));
-    });
   });
 }
 

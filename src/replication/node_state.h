@@ -59,6 +59,9 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   void Stop() { stopped_ = true; }
   bool stopped() const { return stopped_; }
 
+  // What the tasks that wait in the loop decide leaves together, at the end of their turn: one
+  // message to a peer, one write to the store, and one wake-up of each, carry it all.
+  void AtEndOfTurn(Task task);
   // Messages to this node come back through the loop.
   void SetDispatch(Dispatch dispatch) { dispatch_ = std::move(dispatch); }
   void Send(Outbox outbox);
@@ -102,6 +105,10 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   void TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,
                absl::AnyInvocable<void(ChainSwap)> done);
   bool IsAliveView(const NodeView& view) const;
+  void EndTurnSoon();
+  void EndTurn();
+  void WriteTurn();
+  void OnDurable(size_t batches);
 
   Clock& clock_;
   Executor& loop_;
@@ -117,6 +124,13 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   std::map<NodeId, NodeView> nodes_;
   std::map<SegmentKey, bool> trimming_;
   absl::Status store_status_;
+  // Of this turn.
+  bool turn_ends_soon_ = false;
+  std::vector<Task> at_end_of_turn_;
+  std::map<NodeId, std::vector<Message>> outgoing_;
+  ReplicaCore::Writes writes_;
+  size_t write_batches_ = 0;  // of the replica core's
+  size_t write_bytes_ = 0;    // of their blocks
   uint64_t requests_ = 0;
   bool stopped_ = false;
 };

@@ -92,7 +92,6 @@ void OwnerCore::Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& 
   segment_bytes_ += block.bytes().size();
   entries_.push_back({next_, std::move(block), {ticket}});
   next_ = entries_.back().end();
-  PumpAll(now, out);
 }
 
 void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl::Time now,
@@ -167,7 +166,7 @@ void OwnerCore::DropSettled() {
   }
 }
 
-void OwnerCore::PumpAll(absl::Time now, OwnerOutput& out) {
+void OwnerCore::Mirror(absl::Time now, OwnerOutput& out) {
   for (size_t i = 0; i < progress_.size(); i++) Pump(i, now, out);
 }
 
@@ -293,13 +292,13 @@ void OwnerCore::FinishRoll(Segment segment, absl::Time now, OwnerOutput& out) {
   rolling_ = false;
   segment_ = std::move(segment);
   Restart(now);
-  PumpAll(now, out);
+  Mirror(now, out);
 }
 
 void OwnerCore::AbortRoll(absl::Time now, OwnerOutput& out) {
   rolling_ = false;
   AdvanceCommitted(now, out);
-  PumpAll(now, out);
+  Mirror(now, out);
 }
 
 void OwnerCore::Settle(const Chain& chain, OwnerOutput& out) {

@@ -47,8 +47,9 @@ class OwnerCore {
   OwnerCore(PartitionId partition, Segment segment, ProducerTable table, OwnerOptions options,
             absl::Time now);
 
-  // Opens the segment on its replicas.
-  void Start(absl::Time now, OwnerOutput& out) { PumpAll(now, out); }
+  // Opens the segment on its replicas, and sends them what was appended. One call after a run of
+  // appends makes one message of them.
+  void Mirror(absl::Time now, OwnerOutput& out);
   void Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& out);
   void OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl::Time now,
                      OwnerOutput& out);
@@ -113,7 +114,6 @@ class OwnerCore {
 
   void Restart(absl::Time now);
   void Pump(size_t index, absl::Time now, OwnerOutput& out);
-  void PumpAll(absl::Time now, OwnerOutput& out);
   // `reopen`: where the replica is to begin instead of the segment's base, with its snapshot.
   void SendTo(size_t index, std::optional<std::pair<Offset, std::string>> reopen, Offset first,
               std::vector<Block> blocks, OwnerOutput& out);

@@ -61,7 +61,19 @@ void PartitionDriver::Append(Block block, Replicator::AppendDone done) {
     OwnerOutput out;
     owner_->Append(std::move(block), ticket, node_.Now(), out);
     Flush(std::move(out));
+    MirrorSoon();
   }
+}
+
+void PartitionDriver::MirrorSoon() {
+  if (std::exchange(mirror_is_due_, true)) return;
+  node_.AtEndOfTurn([this] {
+    mirror_is_due_ = false;
+    if (owner_ == nullptr) return;
+    OwnerOutput out;
+    owner_->Mirror(node_.Now(), out);
+    Flush(std::move(out));
+  });
 }
 
 void PartitionDriver::Flush(OwnerOutput out) {
@@ -132,7 +144,7 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
   Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": this node owns it at epoch ",
                                     Last().epoch.value(), ", from offset ", Last().base.value()));
   OwnerOutput out;
-  owner_->Start(node_.Now(), out);
+  owner_->Mirror(node_.Now(), out);
   out.readable_more = true;
   Flush(std::move(out));
 }

@@ -67,6 +67,8 @@ class PartitionDriver {
   bool IsMine(const Segment& segment) const;
 
   // partition.cc
+  // What this turn appends goes out together.
+  void MirrorSoon();
   void Flush(OwnerOutput out);
   void Adopt(VersionedChain chain);
   void LoseOwnership();
@@ -119,6 +121,7 @@ class PartitionDriver {
   std::unique_ptr<RepairCore> repair_;
   std::map<Ticket, Waiting> waiting_;
   Ticket tickets_ = 0;
+  bool mirror_is_due_ = false;  // at the end of this turn
   std::map<uint64_t, RemoteRead> remote_reads_;
 
   absl::Time attempt_started_;

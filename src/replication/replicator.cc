@@ -370,6 +370,8 @@ void Replicator::Status(StatusDone done) {
   impl_->loop().Post([impl = impl_, done = std::move(done)]() mutable { done(impl->Statuses()); });
 }
 
+void Replicator::Post(Task task) { impl_->loop().Post(std::move(task)); }
+
 std::vector<NodeStatus> Replicator::Nodes() const { return impl_->Nodes(); }
 
 void Replicator::SetAlive(const NodeId& node, ProcessLife life, bool alive) {

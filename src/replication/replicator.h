@@ -106,6 +106,8 @@ class Replicator {
   void HandOverAll(absl::AnyInvocable<void(absl::Status)> done);
 
   void Status(StatusDone done);
+  // Runs the task in the loop, after what waits there already.
+  void Post(Task task);
   // Every registered node, as last heard of. Any thread.
   std::vector<NodeStatus> Nodes() const;
 

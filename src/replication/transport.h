@@ -3,6 +3,8 @@
 
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "forebay/ids.h"
@@ -24,8 +26,13 @@ class Transport {
   virtual void Receive(Handler handler) = 0;
   // The addresses of the peers, by id; replaces what was set before.
   virtual void SetPeers(std::map<NodeId, std::string> addresses) = 0;
-  // Never blocks. To an unknown peer: dropped.
-  virtual void Send(const NodeId& to, Message message) = 0;
+  // Never blocks. To an unknown peer: dropped. Messages sent in one call cost little more than one.
+  virtual void SendAll(const NodeId& to, std::vector<Message> messages) = 0;
+  void Send(const NodeId& to, Message message) {
+    std::vector<Message> messages;
+    messages.push_back(std::move(message));
+    SendAll(to, std::move(messages));
+  }
   // No handler runs after this has returned.
   virtual void Stop() = 0;
 };

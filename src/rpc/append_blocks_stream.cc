@@ -49,6 +49,7 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
   if (!backend.ok()) {
     refused.status = backend.status();
     Answer(request, bytes, refused);
+    Wake();
     return;
   }
   const std::optional<StreamOptions> stream = (*backend)->stream(refused.partition.stream);
@@ -56,18 +57,23 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
     refused.status = stream.has_value() ? NoSuchPartition(*stream, append.partition())
                                         : NoSuchStream(refused.partition.stream);
     Answer(request, bytes, refused);
+    Wake();
     return;
   }
   absl::StatusOr<Block> block = Block::Parse(std::move(*append.mutable_block()));
   if (!block.ok()) {
     refused.status = WithContext(block.status(), "block for ", refused.partition.ToString());
     Answer(request, bytes, refused);
+    Wake();
     return;
   }
   const auto self = std::static_pointer_cast<AppendBlocksStream>(shared_from_this());
   (*backend)->append(
       refused.partition, *std::move(block),
-      [self, request, bytes](const AppendResult& result) { self->Answer(request, bytes, result); });
+      [self, request, bytes, backend = *backend](const AppendResult& result) {
+        self->Answer(request, bytes, result);
+        self->WakeSoon(*backend);
+      });
 }
 
 void AppendBlocksStream::Answer(uint64_t request, size_t bytes, const AppendResult& result) {
@@ -82,11 +88,22 @@ void AppendBlocksStream::Answer(uint64_t request, size_t bytes, const AppendResu
     open_bytes_ -= bytes;
     was_last = requests_done_ && open_count_ == 0;
   }
-  if (was_last) {
-    End(grpc::Status::OK);
-  } else {
-    Wake();
+  if (was_last) End(grpc::Status::OK);
+}
+
+void AppendBlocksStream::WakeSoon(const RpcBackend& backend) {
+  {
+    MutexLock lock(results_mutex_);
+    if (std::exchange(wakes_soon_, true)) return;
   }
+  const auto self = std::static_pointer_cast<AppendBlocksStream>(shared_from_this());
+  backend.post([self] {
+    {
+      MutexLock lock(self->results_mutex_);
+      self->wakes_soon_ = false;
+    }
+    self->Wake();
+  });
 }
 
 bool AppendBlocksStream::OnRequestsDone() {

@@ -28,7 +28,10 @@ class AppendBlocksStream final
 
  private:
   void Take(v1::BlockAppend& append);
+  // To be followed by a wake-up.
   void Answer(uint64_t request, size_t bytes, const AppendResult& result);
+  // Once for all results of one turn of the node.
+  void WakeSoon(const RpcBackend& backend);
 
   const ServiceContext context_;
   uint64_t stop_id_ = 0;
@@ -38,6 +41,7 @@ class AppendBlocksStream final
   std::deque<v1::BlockResult> results_ ABSL_GUARDED_BY(results_mutex_);
   size_t open_count_ ABSL_GUARDED_BY(results_mutex_) = 0;  // taken in, not answered
   size_t open_bytes_ ABSL_GUARDED_BY(results_mutex_) = 0;
+  bool wakes_soon_ ABSL_GUARDED_BY(results_mutex_) = false;
   bool requests_done_ ABSL_GUARDED_BY(results_mutex_) = false;
 };
 

@@ -44,11 +44,7 @@ void BlockStream::Send(const PartitionId& partition, Block block, IngestLink::Ap
       queue_.push_back({request, std::move(block)});
     }
   }
-  if (done != nullptr) {  // nobody took it
-    done(NotStored(partition, std::move(refused)));
-    return;
-  }
-  Wake();
+  if (done != nullptr) done(NotStored(partition, std::move(refused)));  // nobody took it
 }
 
 bool BlockStream::broken() {

@@ -55,6 +55,7 @@ class GrpcIngestLink::Impl {
       });
     }
     stream->Send(partition, std::move(block), Bring<AppendResult>(std::move(done)));
+    WakeSoon(stream);
   }
 
   void AskToTakeOver(const NodeId& node, const PartitionId& partition, Epoch epoch, Done done) {
@@ -95,6 +96,16 @@ class GrpcIngestLink::Impl {
     std::vector<std::string> addresses;  // still to ask, the next one last
     absl::Status last = absl::UnavailableError("no node to ask is known");
   };
+
+  // Once for all blocks that are sent in a row.
+  void WakeSoon(const std::shared_ptr<BlockStream>& stream) {
+    to_wake_.insert(stream);
+    if (to_wake_.size() > 1) return;
+    home_.Post([this, closed = closed_] {
+      if (*closed) return;
+      for (const auto& waiting : std::exchange(to_wake_, {})) waiting->Wake();
+    });
+  }
 
   // A callback that brings its result to `home`, and is dropped when the link has gone.
   template <typename Result, typename Callback>
@@ -245,6 +256,7 @@ class GrpcIngestLink::Impl {
   std::map<NodeId, std::string> addresses_;
   std::map<std::string, std::unique_ptr<v1::Ingest::Stub>> stubs_;
   std::map<std::string, std::shared_ptr<BlockStream>> streams_;
+  std::set<std::shared_ptr<BlockStream>> to_wake_;
   std::set<std::string> silent_;  // did not answer the last Describe
   size_t turn_ = 0;
 };

@@ -57,10 +57,10 @@ class GrpcTransport::Impl : public std::enable_shared_from_this<Impl> {
     for (const auto& link : gone) link->Close();
   }
 
-  void Send(const NodeId& to, Message message) {
+  void SendAll(const NodeId& to, std::vector<Message> messages) {
     if (to == options_.self) {
-      executor_.Post([this, message = std::move(message)]() mutable {
-        Deliver(options_.self, std::move(message));
+      executor_.Post([this, messages = std::move(messages)]() mutable {
+        for (Message& message : messages) Deliver(options_.self, std::move(message));
       });
       return;
     }
@@ -71,10 +71,10 @@ class GrpcTransport::Impl : public std::enable_shared_from_this<Impl> {
       if (found != links_.end()) link = found->second;
     }
     if (link == nullptr) {
-      counters_->dropped++;
+      counters_->dropped += messages.size();
       return;
     }
-    link->Send(std::move(message));
+    link->SendAll(std::move(messages));
   }
 
   void Deliver(const NodeId& from, Message message) {
@@ -151,7 +151,9 @@ void GrpcTransport::Receive(Handler handler) { impl_->Receive(std::move(handler)
 void GrpcTransport::SetPeers(std::map<NodeId, std::string> addresses) {
   impl_->SetPeers(std::move(addresses));
 }
-void GrpcTransport::Send(const NodeId& to, Message message) { impl_->Send(to, std::move(message)); }
+void GrpcTransport::SendAll(const NodeId& to, std::vector<Message> messages) {
+  impl_->SendAll(to, std::move(messages));
+}
 void GrpcTransport::Stop() { impl_->Stop(); }
 void GrpcTransport::Deliver(const NodeId& from, Message message) {
   impl_->Deliver(from, std::move(message));

@@ -40,7 +40,7 @@ class GrpcTransport final : public Transport {
 
   void Receive(Handler handler) override;
   void SetPeers(std::map<NodeId, std::string> addresses) override;
-  void Send(const NodeId& to, Message message) override;
+  void SendAll(const NodeId& to, std::vector<Message> messages) override;
   // Waits for handlers under way, so it must not be called from one.
   void Stop() override;
 

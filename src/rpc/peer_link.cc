@@ -74,25 +74,31 @@ void PeerLink::Connect() {
   });
 }
 
-void PeerLink::Send(Message message) {
-  const size_t bytes = MessageBytes(message);
-  if (bytes > kPeerMessageBytesMax) {
-    counters_->dropped++;
-    Log(LogLevel::kError,
-        absl::StrCat("dropped a message of ", bytes, " bytes to peer ", options_.peer.value(),
-                     ": more than the limit of ", kPeerMessageBytesMax));
-    return;
-  }
+bool PeerLink::Fits(const Queued& queued) {
+  if (queued.bytes <= kPeerMessageBytesMax) return true;
+  counters_->dropped++;
+  Log(LogLevel::kError,
+      absl::StrCat("dropped a message of ", queued.bytes, " bytes to peer ", options_.peer.value(),
+                   ": more than the limit of ", kPeerMessageBytesMax));
+  return false;
+}
+
+void PeerLink::SendAll(std::vector<Message> messages) {
   std::vector<Queued> dropped;  // freed outside the lock
   std::shared_ptr<Stream> stream;
   {
     MutexLock lock(mutex_);
-    if (closed_ || (connected_ && queued_bytes_ + bytes > options_.queue_bytes_max)) {
-      counters_->dropped++;
-      return;
+    for (Message& message : messages) {
+      Queued queued{std::move(message), 0};
+      queued.bytes = MessageBytes(queued.message);
+      if (!Fits(queued)) continue;
+      if (closed_ || (connected_ && queued_bytes_ + queued.bytes > options_.queue_bytes_max)) {
+        dropped.push_back(std::move(queued));
+        continue;
+      }
+      queued_bytes_ += queued.bytes;
+      queue_.push_back(std::move(queued));
     }
-    queue_.push_back({std::move(message), bytes});
-    queued_bytes_ += bytes;
     while (!connected_ && queued_bytes_ > options_.unconnected_bytes_max) {
       queued_bytes_ -= queue_.front().bytes;
       dropped.push_back(std::move(queue_.front()));

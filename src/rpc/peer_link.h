@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "forebay/ids.h"
 #include "forebay/v1/peer.grpc.pb.h"
@@ -42,7 +43,7 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
   const std::string& address() const { return options_.address; }
 
   void Connect();
-  void Send(Message message);
+  void SendAll(std::vector<Message> messages);
   void Close();
   // After Close: until gRPC is done with it.
   void WaitUntilClosed();
@@ -50,7 +51,13 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
 
  private:
   class Stream;
+  struct Queued {
+    Message message;
+    size_t bytes = 0;
+  };
 
+  // Logs and counts it if it is too large for any envelope.
+  bool Fits(const Queued& queued);
   // For the stream: the next messages, up to kEnvelopeBytes; false when there are none.
   bool Take(v1::PeerEnvelope& envelope);
   void OnWelcome();
@@ -65,10 +72,6 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
   const std::shared_ptr<CallsInFlight> in_flight_ = std::make_shared<CallsInFlight>();
 
   Mutex mutex_;
-  struct Queued {
-    Message message;
-    size_t bytes = 0;
-  };
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);  // gRPC's callbacks share it

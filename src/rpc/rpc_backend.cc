@@ -32,6 +32,7 @@ RpcBackend BackendOf(const NodeId& self, Replicator& replicator) {
   backend.status = [&replicator](Replicator::StatusDone done) {
     replicator.Status(std::move(done));
   };
+  backend.post = [&replicator](Task task) { replicator.Post(std::move(task)); };
   backend.nodes = [&replicator] { return replicator.Nodes(); };
   return backend;
 }

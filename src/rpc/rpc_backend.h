@@ -16,6 +16,7 @@
 #include "forebay/options.h"
 #include "producer/ingest_link.h"
 #include "replication/replicator.h"
+#include "runtime/executor.h"
 
 namespace forebay {
 
@@ -48,6 +49,8 @@ struct RpcBackend {
   std::function<void(Done)> hand_over_all;
   std::function<void(Replicator::StatusDone)> status;
   std::function<std::vector<NodeStatus>()> nodes;
+  // Runs the task after what the node is at: what comes of that can then be told in one go.
+  std::function<void(Task)> post;
 
   // The stream's settings, or nothing if there is no such stream (StreamDirectory::Find).
   std::function<std::optional<StreamOptions>(const StreamId&)> stream;

@@ -112,9 +112,9 @@ class SimTransport final : public Transport {
     receiver_->handler = std::move(handler);
   }
   void SetPeers(std::map<NodeId, std::string> addresses) override { peers_ = std::move(addresses); }
-  void Send(const NodeId& to, Message message) override {
+  void SendAll(const NodeId& to, std::vector<Message> messages) override {
     if (stopped_ || (to != self_ && !peers_.contains(to))) return;
-    network_.Send(lane_, self_, to, std::move(message));
+    for (Message& message : messages) network_.Send(lane_, self_, to, std::move(message));
   }
   void Stop() override {
     stopped_ = true;

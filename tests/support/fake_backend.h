@@ -57,6 +57,7 @@ class FakeBackend {
       done(absl::OkStatus());
     };
     backend.status = [this](Replicator::StatusDone done) { done(Statuses()); };
+    backend.post = [](Task task) { task(); };
     backend.nodes = [this] {
       MutexLock lock(mutex_);
       return nodes_;
