@@ -46,6 +46,12 @@ TEST(Program, SuggestsTheNearestCommand) {
   EXPECT_THAT(ran.out, HasSubstr("no command 'drll'; did you mean 'drill'?"));
 }
 
+TEST(Program, NamesACommandThatIsNotThere) {
+  const Ran ran = RunShell("$F frobnicate");
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.out, HasSubstr("no command 'frobnicate'; 'forebay --help' lists them"));
+}
+
 TEST(Program, ExplainsEveryCommand) {
   for (const char* command :
        {"node", "config check", "config show", "append", "tail", "status", "admin take-over",
@@ -205,6 +211,9 @@ TEST_F(ClusterTest, MovesAPartition) {
   EXPECT_EQ(move.code, 0) << move.out;
   EXPECT_EQ(Until("$F status | grep '^web/0 *" + to + " '").code, 0) << RunShell("$F status").out;
   EXPECT_EQ(OwnerOfWeb0(), to);
+  const Ran again = RunShell("$F admin move web 0 --to " + to);
+  EXPECT_EQ(again.code, 0) << again.out;
+  EXPECT_THAT(again.out, HasSubstr(to + " owns it"));
   EXPECT_EQ(RunShell("$F admin move web 7").code, 2);
 }
 

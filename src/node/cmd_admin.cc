@@ -68,8 +68,8 @@ void AddMove(CLI::App& admin, int& exit_code) {
   command->add_option("--to", asked->node, "The new owner (default: the best replica)");
   command->callback([asked, &exit_code] {
     RemoteCluster cluster(asked->nodes);
-    Finish(cluster.Move(asked->partition_id(), NodeId(asked->node), asked->limit), "moved",
-           exit_code);
+    Finish(cluster.Move(asked->partition_id(), NodeId(asked->node), asked->limit),
+           asked->node.empty() ? "moved" : asked->node + " owns it", exit_code);
   });
 }
 

@@ -12,17 +12,18 @@ namespace {
 
 constexpr char kVersion[] = FOREBAY_VERSION;
 
-// "drll" -> "did you mean 'drill'?"
-void SuggestCommand(const CLI::App& app, const std::string& word) {
+// "no command 'drll'; did you mean 'drill'?", unless it is a command.
+std::string UnknownCommand(const CLI::App& app, const std::string& word) {
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands(nullptr)) {
-    if (command->get_name() == word) return;
+    if (command->get_name() == word) return "";
     if (!command->get_group().empty()) names.push_back(command->get_name());
   }
+  if (word.rfind('-', 0) == 0) return "";
   const std::string nearest = Nearest(word, names);
-  if (!nearest.empty() && word.rfind('-', 0) != 0) {
-    std::cerr << "forebay: no command '" << word << "'; did you mean '" << nearest << "'?\n";
-  }
+  return "no command '" + word + "'" +
+         (nearest.empty() ? "; 'forebay --help' lists them"
+                          : "; did you mean '" + nearest + "'?");
 }
 
 int Main(int argc, char** argv) {
@@ -53,8 +54,11 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != 0 && argc > 1) SuggestCommand(app, argv[1]);
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    const std::string unknown =
+        error.get_exit_code() != 0 && argc > 1 ? UnknownCommand(app, argv[1]) : "";
+    if (unknown.empty()) return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    std::cerr << "forebay: " << unknown << "\n";
+    return kExitUsage;
   }
   return exit_code;
 }

@@ -229,6 +229,7 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
                      HasChain() ? absl::StrCat(", but by ", Last().owner.value()) : "")));
     return;
   }
+  if (to == node_.self().id) return done(absl::OkStatus());  // it owns it already
   if (to.empty()) {
     for (const NodeId& node : owner_->InSync()) {
       const NodeRecord* record = node_.Record(node);
@@ -236,7 +237,7 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
       if (node != node_.self().id && fit && to.empty()) to = node;
     }
   }
-  if (to.empty() || to == node_.self().id || !node_.IsAlive(to)) {
+  if (to.empty() || !node_.IsAlive(to)) {
     done(absl::FailedPreconditionError(absl::StrCat(id_.ToString(), " cannot be handed over: ",
                                                     to.empty()
                                                         ? "no other replica is alive and in sync"

@@ -99,7 +99,8 @@ class Replicator {
   // it does not answer. OK when the attempt ended, however it ended.
   void TakeOver(const PartitionId& partition, Epoch seen_epoch,
                 absl::AnyInvocable<void(absl::Status)> done);
-  // Stops owning it and asks `to` (empty: the best replica) to take over.
+  // Stops owning it and asks `to` (empty: the best replica) to take over. OK at once if `to` is this
+  // node.
   void HandOver(const PartitionId& partition, NodeId to,
                 absl::AnyInvocable<void(absl::Status)> done);
   // Hands over everything, then takes over nothing more.
