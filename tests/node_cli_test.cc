@@ -188,6 +188,15 @@ TEST_F(ClusterTest, ReportsABadLineWithItsNumberAndGoesOn) {
   EXPECT_THAT(strict.out, HasSubstr("sent 1, acknowledged 1, bad lines 1"));
 }
 
+// A program that knows only the .proto files. (Debian's Python: its packages hold grpc.)
+TEST_F(ClusterTest, IsSpokenToFromPython) {
+  const Ran ran = RunShell("/usr/bin/python3 " FOREBAY_SOURCE_DIR
+                           "/examples/append.py ${FOREBAY_NODES%%,*} web");
+  EXPECT_EQ(ran.code, 0) << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr("in 2 zones"));
+  EXPECT_THAT(ran.out, HasSubstr(R"({"page": 2})"));
+}
+
 TEST_F(ClusterTest, NamesTheNearestStream) {
   const Ran ran = RunShell("echo '{\"payload\":1}' | $F append --stream wbe");
   EXPECT_EQ(ran.code, 2);
