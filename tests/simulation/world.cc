@@ -47,7 +47,12 @@ World::World(uint64_t seed, const Plan& plan, TraceLine trace)
   if (trace_) TraceNetwork();
 }
 
-World::~World() = default;
+// While all are still there: the invariants look at every node's disk.
+World::~World() {
+  for (const auto& node : nodes_) {
+    if (node->running()) node->Kill();
+  }
+}
 
 void World::Note(const std::string& line) {
   if (!trace_) return;
