@@ -37,13 +37,15 @@ class BenchProducer {
     measuring_ = on;
   }
 
-  // Waits until all is settled, for a while.
+  // Appends no more.
+  void Cease() {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+
+  // After Cease: waits until all is settled, for a while.
   void Stop() {
-    {
-      MutexLock lock(mutex_);
-      stopping_ = true;
-      changed_.SignalAll();
-    }
     executor_.Stop();
     client_->Close(absl::Seconds(20)).IgnoreError();  // what is left over counts as failed
   }
@@ -155,6 +157,7 @@ absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
   BenchLoadResult result;
   result.seconds = absl::ToDoubleSeconds(clock.Now() - start);
   hooks.measuring(false);
+  for (auto& producer : producers) producer->Cease();
   for (auto& producer : producers) producer->Stop();
   if (stopped) return absl::CancelledError("the bench was stopped by a signal");
   for (auto& producer : producers) producer->AddTo(result);
