@@ -11,6 +11,7 @@
 namespace forebay {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using Phase = SealerCore::Phase;
@@ -73,6 +74,13 @@ TEST_F(TakeoverTest, CountsNoAnswerFromLimbo) {  // limbo-unknown
   Fenced("b", 4);
   Fenced("c", 0, ReplicaAnswer::kLimbo);
   EXPECT_EQ(core_->phase(), Phase::kFencing);
+}
+
+TEST_F(TakeoverTest, SaysWhoseAnswerIsMissing) {
+  Begin();
+  Fenced("b", 4);
+  Fenced("c", 0, ReplicaAnswer::kLimbo);
+  EXPECT_THAT(core_->WaitsFor(), HasSubstr("(a does not answer, b answered, c has lost its disk)"));
 }
 
 TEST_F(TakeoverTest, SealsAtWhatTheSilentReplicaMayHaveAcknowledged) {

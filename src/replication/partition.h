@@ -86,6 +86,7 @@ class PartitionDriver {
   void AfterSealerStep(Outbox out);
   void ProposeTakeover();
   void EndAttempt();
+  void WarnOfTakeover();
   void FinishProbe(absl::Status status);
   void SurveyRoll();
   std::optional<std::pair<std::vector<Replica>, QuorumRule>> PlaceForRoll() const;
@@ -125,7 +126,8 @@ class PartitionDriver {
   std::map<uint64_t, RemoteRead> remote_reads_;
 
   absl::Time attempt_started_;
-  absl::Time next_attempt_;               // not before: back-off
+  absl::Time next_attempt_;  // not before: back-off
+  absl::Time warned_at_ = absl::InfinitePast();
   std::optional<absl::Time> gone_since_;  // the owner seems gone since
   std::optional<absl::Time> fenced_since_;
   std::optional<ProbeRound> probe_;

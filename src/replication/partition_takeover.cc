@@ -14,6 +14,7 @@ namespace {
 // An owner that is there answers a probe within a round trip; this allows for a busy machine.
 constexpr absl::Duration kProbeLimit = absl::Milliseconds(150);
 constexpr absl::Duration kAttemptLimit = absl::Seconds(3);
+constexpr absl::Duration kWarnEvery = absl::Seconds(30);
 // How much longer each further node in line waits before it takes over instead of the first.
 constexpr absl::Duration kTakeoverStep = absl::Milliseconds(400);
 // A partition that never had an owner waits this long for zones that are registered but not up.
@@ -158,9 +159,19 @@ void PartitionDriver::AfterSealerStep(Outbox out) {
     ProposeTakeover();
   } else if (sealer_->phase() == SealerCore::Phase::kFenced ||
              node_.Now() - attempt_started_ > kAttemptLimit) {
+    if (sealer_->phase() != SealerCore::Phase::kFenced) WarnOfTakeover();
     EndAttempt();
     ReadChainAgain();
   }
+}
+
+// At most every kWarnEvery: attempts follow each other for as long as it takes.
+void PartitionDriver::WarnOfTakeover() {
+  if (node_.Now() - warned_at_ < kWarnEvery) return;
+  warned_at_ = node_.Now();
+  Log(LogLevel::kWarning,
+      absl::StrCat(id_.ToString(),
+                   ": cannot be taken over yet, appends to it wait: ", sealer_->WaitsFor()));
 }
 
 void PartitionDriver::EndAttempt() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "replication/quorum.h"
 
@@ -49,9 +50,11 @@ void SealerCore::OnFenceReply(const NodeId& from, const FenceReply& reply, absl:
     case ReplicaAnswer::kFenced:
       phase_ = Phase::kFenced;
       return;
-    case ReplicaAnswer::kLimbo:
+    case ReplicaAnswer::kLimbo:  // limbo-unknown: no answer
+      limbo_.insert(from);
+      return;
     case ReplicaAnswer::kFailed:
-      return;  // limbo-unknown: no answer
+      return;
     case ReplicaAnswer::kNotOpen:
       answers_[from] = {false, sealed().base, sealed().base};
       break;
@@ -87,6 +90,24 @@ void SealerCore::DecideEnd(absl::Time now, Outbox& out) {
   }
   CopyWhereNeeded(now, out);
   CheckCopies(now, out);
+}
+
+std::string SealerCore::WaitsFor() const {
+  if (phase_ != Phase::kFencing) {
+    return absl::StrCat("what it holds up to offset ", end_.value(), " has to be copied to ",
+                        sealed().rule.ack_copies, " nodes in ", sealed().rule.ack_zones,
+                        " zones first, this one among them");
+  }
+  std::string replicas;
+  for (const Replica& replica : sealed().replicas) {
+    absl::StrAppend(&replicas, replicas.empty() ? "" : ", ", replica.node.value(),
+                    answers_.contains(replica.node)      ? " answered"
+                    : limbo_.contains(replica.node)      ? " has lost its disk"
+                    : distrusted_.contains(replica.node) ? " cannot read what it holds"
+                                                         : " does not answer");
+  }
+  return absl::StrCat("too few of its replicas can say what was acknowledged (", replicas,
+                      "): bring back those that do not answer, with their disks");
 }
 
 std::vector<NodeId> SealerCore::Sources() const {

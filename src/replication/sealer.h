@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -48,6 +49,9 @@ class SealerCore {
   // The new segment's epoch, and what replicas are fenced with.
   Epoch fence() const { return Next(sealed().epoch); }
 
+  // Why it is not ready, for a person.
+  std::string WaitsFor() const;
+
   // When ready: the chain to swap in, with `open` (its epoch, base and owner are filled in) as the
   // new segment; and the table that is true at its base.
   Chain Proposal(Segment open) const;
@@ -80,6 +84,7 @@ class SealerCore {
   Phase phase_ = Phase::kFencing;
   std::vector<NodeRecord> live_;
   std::map<NodeId, Answer> answers_;  // of replicas of the segment, under our fence
+  std::set<NodeId> limbo_;            // said that they lost what they had
   std::set<NodeId> distrusted_;       // could not serve what they said they hold
   absl::Time asked_at_;
   Offset end_;
