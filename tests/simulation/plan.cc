@@ -1,5 +1,8 @@
 #include "simulation/plan.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "runtime/random.h"
 
@@ -23,11 +26,27 @@ LinkFaults DrawLink(Random& random) {
   return link;
 }
 
-void DrawFaults(Random& random, Plan& plan) {
+// Half of the worlds aim: they inject some of their faults when the protocol is in a certain state.
+void DrawScript(Random& random, Plan& plan) {
   for (int i = 0; i < static_cast<int>(Fault::kCount); i++) {
-    if (!random.Chance(0.4)) continue;
-    plan.faults[static_cast<Fault>(i)] = random.Between(absl::Seconds(2), absl::Seconds(20));
+    if (!random.Chance(0.3)) continue;
+    plan.mix[static_cast<Fault>(i)] = random.Between(absl::Seconds(2), absl::Seconds(20));
   }
+  plan.script.noise = {Noise::kLinks, Noise::kClientLinks, Noise::kMetadata, Noise::kSinks};
+  const double aimed = random.Chance(0.5) ? 0.6 : 0;
+  for (const auto& [fault, every] : plan.mix) {
+    absl::Duration at;
+    while ((at += random.Between(absl::ZeroDuration(), 2 * every)) < plan.faults_for) {
+      FaultEvent event{absl::Trunc(at, absl::Milliseconds(1)), fault, {}, random.Next() >> 40};
+      if (random.Chance(aimed)) {
+        event.when =
+            static_cast<ProtocolState>(random.Below(static_cast<uint64_t>(ProtocolState::kCount)));
+      }
+      plan.script.events.push_back(event);
+    }
+  }
+  std::stable_sort(plan.script.events.begin(), plan.script.events.end(),
+                   [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
 }
 
 void DrawWorkload(Random& random, Plan& plan) {
@@ -48,60 +67,11 @@ void DrawWorkload(Random& random, Plan& plan) {
 
 }  // namespace
 
-const char* NameOf(Fault fault) {
-  switch (fault) {
-    case Fault::kKill:
-      return "kill";
-    case Fault::kFreeze:
-      return "freeze";
-    case Fault::kPowerCut:
-      return "power-cut";
-    case Fault::kZoneDown:
-      return "zone-down";
-    case Fault::kWipe:
-      return "wipe";
-    case Fault::kTornLog:
-      return "torn-log";
-    case Fault::kDamage:
-      return "damage";
-    case Fault::kFailSync:
-      return "fail-sync";
-    case Fault::kStop:
-      return "stop";
-    case Fault::kIsolate:
-      return "isolate";
-    case Fault::kCutLink:
-      return "cut-link";
-    case Fault::kFlap:
-      return "flap";
-    case Fault::kClientCut:
-      return "client-cut";
-    case Fault::kClientCrash:
-      return "client-crash";
-    case Fault::kMetadataNode:
-      return "metadata-node";
-    case Fault::kMetadataAll:
-      return "metadata-all";
-    case Fault::kStallDisk:
-      return "stall-disk";
-    case Fault::kSinkDown:
-      return "sink-down";
-    case Fault::kTakeOver:
-      return "take-over";
-    case Fault::kHandOver:
-      return "hand-over";
-    case Fault::kRace:
-      return "race";
-    case Fault::kCount:
-      break;
-  }
-  return "?";
-}
-
 Plan DrawPlan(uint64_t seed) {
   Random random(seed * 2654435761u + 17);
   Plan plan;
-  plan.nodes_per_zone = random.Chance(0.2) ? 2 : 1;
+  plan.nodes_per_zone = random.Chance(0.25) ? 2 : 1;
+  plan.late_nodes = plan.nodes_per_zone - 1;
   DrawWorkload(random, plan);
   plan.faults_for = random.Between(absl::Seconds(10), absl::Seconds(40));
   plan.sync_min = absl::Microseconds(200);
@@ -124,8 +94,18 @@ Plan DrawPlan(uint64_t seed) {
   plan.sink.fails = DrawChance(random, 0.2);
   plan.sink.ambiguous = DrawChance(random, 0.2);
   plan.sink.poison = random.Chance(0.2) ? 0.01 : 0;
-  DrawFaults(random, plan);
+  DrawScript(random, plan);
   return plan;
+}
+
+void Replace(Plan& plan, FaultScript script) {
+  const auto has = [&](Noise noise) { return script.noise.contains(noise); };
+  if (!has(Noise::kLinks)) plan.link = LinkFaults();
+  if (!has(Noise::kClientLinks)) plan.client_link = LinkFaults();
+  if (!has(Noise::kMetadata)) plan.metadata = CalmPlan().metadata;
+  // Which events are poison is no noise.
+  if (!has(Noise::kSinks)) plan.sink.fails = plan.sink.ambiguous = 0;
+  plan.script = std::move(script);
 }
 
 Plan CalmPlan() {
@@ -147,9 +127,12 @@ std::string Plan::ToString() const {
       " producers, ", sinks, " sinks, ",
       stream.on_zone_shortfall == ZoneShortfall::kReject ? "reject" : "degraded", ", faults for ",
       absl::FormatDuration(faults_for), ", links lose ", link.lose, " repeat ", link.repeat,
-      " reorder ", link.reorder, " linger ", link.linger, "; faults:");
-  for (const auto& [fault, every] : faults) {
-    absl::StrAppend(&out, " ", NameOf(fault), "/", absl::FormatDuration(every));
+      " reorder ", link.reorder, " linger ", link.linger, ", metadata lost ", metadata.request_lost,
+      "/", metadata.reply_lost, " late ", metadata.late, ", sinks fail ", sink.fails, " ambiguous ",
+      sink.ambiguous, "; mix:");
+  for (const auto& [fault, every] : mix) {
+    absl::StrAppend(&out, " ", NameOf(fault), "/",
+                    absl::FormatDuration(absl::Trunc(every, absl::Milliseconds(100))));
   }
   return out;
 }

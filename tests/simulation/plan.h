@@ -9,40 +9,16 @@
 #include "absl/time/time.h"
 #include "forebay/options.h"
 #include "metadata/memory_metadata_store.h"
+#include "simulation/fault.h"
 #include "simulation/sim_network.h"
 #include "simulation/sim_sink.h"
 
 namespace forebay {
 
-enum class Fault {
-  kKill,          // one process
-  kFreeze,        // one process, and it comes back
-  kPowerCut,      // all processes at once
-  kZoneDown,      // all processes of a zone, for longer
-  kWipe,          // a disk, when every copy is there
-  kTornLog,       // a restart finds damage: ends of segments are gone, the rest stays
-  kDamage,        // a stored block can no longer be read
-  kFailSync,      // a sync fails, and the store with it, until the process starts anew
-  kStop,          // one process, by SIGTERM
-  kIsolate,       // one node, from all others, in one direction or both
-  kCutLink,       // one direction of one link
-  kFlap,          // a link comes and goes
-  kClientCut,     // a client from one node
-  kClientCrash,   // a client forgets what it waited for
-  kMetadataNode,  // one node cannot reach the metadata store
-  kMetadataAll,   // nobody can
-  kStallDisk,     // syncs hang
-  kSinkDown,
-  kTakeOver,  // somebody wants to take over for no good reason
-  kHandOver,
-  kRace,  // a takeover behind the owner's back, while the node between them starts anew
-  kCount
-};
-const char* NameOf(Fault fault);
-
 struct Plan {
   int zones = 3;
   int nodes_per_zone = 1;
+  int late_nodes = 0;  // not there at the start
   int producers = 2;
   int sinks = 1;
   StreamOptions stream;
@@ -59,13 +35,16 @@ struct Plan {
   LinkFaults client_link;  // of every link to a client
   MemoryMetadataFaults metadata;
   SinkFaults sink;
-  // How often each fault comes, on average. Absent: never.
-  std::map<Fault, absl::Duration> faults;
+  // The mix: how often each fault comes, on average. Absent: never.
+  std::map<Fault, absl::Duration> mix;
+  FaultScript script;  // drawn from the mix
 
   std::string ToString() const;
 };
 
 Plan DrawPlan(uint64_t seed);
+// The same world with another script: its noise is what the script says.
+void Replace(Plan& plan, FaultScript script);
 // One partition, two producers that append steadily, no faults: for single scenarios.
 Plan CalmPlan();
 

@@ -26,6 +26,9 @@ struct LinkFaults {
   absl::Duration delay_max = absl::Milliseconds(2);
 };
 
+// What an observer is told of a message that is sent.
+inline constexpr char kSent[] = "sent";
+
 // Counted to show that the faults really happen.
 struct NetworkCounters {
   uint64_t sent = 0, delivered = 0, lost = 0, repeated = 0, reordered = 0, lingered = 0, cut = 0;
@@ -56,7 +59,7 @@ class SimNetwork {
   }
   // All links are well again; what is on its way still comes.
   void Heal() { links_.clear(); }
-  // Sees every message that is sent, delivered or lost. For traces.
+  // Sees every message when it is sent, and again when it is delivered or lost.
   void Observe(Observer observer) { observer_ = std::move(observer); }
 
   // The fate of something that is sent now and needs no order: when it arrives, or nothing.
@@ -157,6 +160,7 @@ inline std::optional<absl::Duration> SimNetwork::Fate(const NodeId& from, const 
 
 inline void SimNetwork::Send(Lane lane, const NodeId& from, const NodeId& to, Message message) {
   counters_.sent++;
+  Saw(kSent, from, to, message);
   const Link& link = links_[{from, to}];
   if (link.cut) {
     counters_.cut++;

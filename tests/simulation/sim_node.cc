@@ -27,10 +27,11 @@ SimNode::Life::Life(SimNode& node, uint64_t number)
                 }),
       transport(node.parts_.network, node.id(), Lane::kMain, loop),
       heartbeats(node.parts_.network, node.id(), Lane::kHeartbeat, liveness_loop),
-      clock(node.parts_.simulation),
+      clock(node.parts_.simulation, node.wall_offset_),
       life(node.random_.Next() | 1),
       metadata(node.parts_.metadata, metadata_loop, Random(node.random_.Next()),
-               node.metadata_faults_) {
+               node.metadata_faults_),
+      watched_metadata(metadata, node.parts_.watch, node.id()) {
   metadata.SetReachable(node.metadata_reachable_);
 }
 
@@ -44,12 +45,14 @@ void SimNode::Start() {
 
 void SimNode::OpenStore(Life& life) {
   auto delay = [this] {
-    return random_.Between(options_.sync_min, options_.sync_max + absl::Nanoseconds(1));
+    return disk_slowness_ *
+           random_.Between(options_.sync_min, options_.sync_max + absl::Nanoseconds(1));
   };
   auto store = MemoryWalStore::Open(life.disk_loop, *disk_, options_.id,
                                     Incarnation(random_.Next() | 1), delay);
   FOREBAY_CHECK(store.ok(), "a simulated disk does not open");
   life.store = *std::move(store);
+  if (disk_full_) life.store->FailNextSync();
 }
 
 void SimNode::StartReplicator(Life& life) {
@@ -59,7 +62,7 @@ void SimNode::StartReplicator(Life& life) {
       life.life,   false};
   life.replicator =
       std::make_unique<Replicator>(ReplicatorParts{life.clock, life.loop, life.reads, *life.store,
-                                                   life.metadata, life.transport},
+                                                   life.watched_metadata, life.transport},
                                    Random(random_.Next()), std::move(options));
   StartDrain(life);
   Drain* drain = life.drain.get();
@@ -68,6 +71,7 @@ void SimNode::StartReplicator(Life& life) {
     drain->OnCommitted(partition, epoch, committed);
   };
   listener.lost = [drain](const PartitionId& partition) { drain->OnLost(partition); };
+  listener.store_failed = [this](const absl::Status&) { options_.store_failed(); };
   life.replicator->Start(std::move(listener));
 }
 
@@ -77,7 +81,8 @@ void SimNode::StartDrain(Life& life) {
     SinkBinding binding;
     binding.name = name;
     binding.stream = options_.stream;
-    binding.sink = std::make_shared<SimSink>(parts_.database, name);
+    binding.sink =
+        std::make_shared<SimSink>(parts_.database, name, [this] { parts_.watch.OnDelivery(id()); });
     binding.keep_after_delivery = options_.keep_after_delivery;
     sinks.push_back(std::move(binding));
   }
@@ -123,7 +128,13 @@ void SimNode::Kill() {
   life.transport.Stop();
   life.heartbeats.Stop();
   life.store->PowerCut(random_.Below(life.store->queued_batches() + 1));
+  if (honest_) {
+    parts_.invariants.OnWipe(id());
+    disk_->durable = *std::exchange(honest_, std::nullopt);
+    disk_->log_damaged = true;  // the sync mark tells
+  }
   parts_.invariants.OnDisk(id());
+  parts_.watch.Forget(id());
   old_lives_.push_back(std::move(life_));
 }
 
@@ -178,8 +189,44 @@ bool SimNode::DamageBlock() {
     for (const auto& [first, block] : segment.blocks) blocks.emplace_back(key, first);
   }
   if (blocks.empty()) return false;
-  disk_->damaged_blocks.insert(blocks[random_.Below(blocks.size())]);
+  const auto& [key, first] = blocks[random_.Below(blocks.size())];
+  if (random_.Chance(0.2)) {
+    disk_->damaged_snapshots.insert(key);
+  } else {
+    disk_->damaged_blocks.insert({key, first});
+  }
   return true;
+}
+
+bool SimNode::Misdirect() {
+  const bool first = DamageBlock();
+  return DamageBlock() || first;
+}
+
+bool SimNode::HasDamage() const {
+  const auto& segments = disk_->durable.segments;
+  for (const auto& [key, first] : disk_->damaged_blocks) {
+    const auto segment = segments.find(key);
+    if (segment != segments.end() && segment->second.blocks.contains(first)) return true;
+  }
+  for (const SegmentKey& key : disk_->damaged_snapshots) {
+    if (segments.contains(key)) return true;
+  }
+  return false;
+}
+
+void SimNode::SetDiskFull(bool full) {
+  disk_full_ = full;
+  if (full) FailNextSync();
+}
+
+void SimNode::LoseSyncs() {
+  if (!honest_) honest_ = disk_->durable;
+}
+
+void SimNode::JumpClock(absl::Duration ahead, absl::Duration wall) {
+  wall_offset_ = wall;
+  if (life_) life_->clock.Leap(ahead);
 }
 
 void SimNode::FailNextSync() {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "replication/liveness.h"
 #include "replication/replicator.h"
 #include "simulation/invariants.h"
+#include "simulation/protocol_watch.h"
 #include "simulation/sim_network.h"
 #include "simulation/sim_sink.h"
 #include "support/sim_executor.h"
@@ -39,6 +41,19 @@ class ObservedExecutor final : public Executor {
   const std::function<void()> after_;
 };
 
+// A machine's clock, off by what it was when the process started, and ahead by its leaps since.
+class NodeClock final : public Clock {
+ public:
+  NodeClock(const Simulation& simulation, absl::Duration offset)
+      : simulation_(simulation), offset_(offset) {}
+  absl::Time Now() const override { return simulation_.Now() + offset_; }
+  void Leap(absl::Duration ahead) { offset_ += ahead; }
+
+ private:
+  const Simulation& simulation_;
+  absl::Duration offset_;
+};
+
 // What every node is given.
 struct SimWorldParts {
   Simulation& simulation;
@@ -46,6 +61,7 @@ struct SimWorldParts {
   std::shared_ptr<MemoryMetadata> metadata;
   SimDatabase& database;
   Invariants& invariants;
+  ProtocolWatch& watch;
 };
 
 struct SimNodeOptions {
@@ -57,6 +73,8 @@ struct SimNodeOptions {
   std::vector<NodeId> peers;  // all nodes
   absl::Duration keep_after_delivery;
   absl::Duration sync_min, sync_max;
+  // The store refuses every write: the process is to be started anew.
+  std::function<void()> store_failed;
 };
 
 class SimNode {
@@ -83,8 +101,24 @@ class SimNode {
   void TearLog();
   // Some stored block cannot be read from now on; false when there is none.
   bool DamageBlock();
+  // Two blocks, or all there are; false when there is none.
+  bool Misdirect();
+  // Some stored block or snapshot cannot be read.
+  bool HasDamage() const;
   void FailNextSync();
   void StallDisk(bool stalled);
+  // Syncs take so many times as long.
+  void SlowDisk(int times) { disk_slowness_ = times; }
+  // While it is, every write fails, in this life and the next.
+  void SetDiskFull(bool full);
+  bool disk_full() const { return disk_full_; }
+  // From now on syncs are reported and not done; the crash that ends this life takes all since now.
+  void LoseSyncs();
+  bool loses_syncs() const { return honest_.has_value(); }
+  // The clock of this life leaps ahead; the next life's is off by `wall`.
+  void JumpClock(absl::Duration ahead, absl::Duration wall);
+  // From the next start on.
+  void SetSegmentOptions(const SegmentOptions& options) { options_.replicator.segment = options; }
   void SetMetadataReachable(bool reachable);
   void SetMetadataFaults(MemoryMetadataFaults faults);
 
@@ -104,10 +138,11 @@ class SimNode {
     std::vector<SimExecutor*> all;
     ObservedExecutor disk_loop;
     SimTransport transport, heartbeats;
-    SimClock clock;
+    NodeClock clock;
     const ProcessLife life;
     std::unique_ptr<MemoryWalStore> store;
     MemoryMetadataStore metadata;
+    WatchedMetadata watched_metadata;
     std::unique_ptr<Replicator> replicator;
     std::unique_ptr<Drain> drain;
     std::unique_ptr<LivenessMonitor> monitor;
@@ -120,9 +155,13 @@ class SimNode {
 
   const SimWorldParts parts_;
   Random random_;
-  const SimNodeOptions options_;
+  SimNodeOptions options_;
   MemoryMetadataFaults metadata_faults_;
   bool metadata_reachable_ = true;
+  int disk_slowness_ = 1;
+  bool disk_full_ = false;
+  absl::Duration wall_offset_;
+  std::optional<MemoryWalState> honest_;  // what is really durable, while syncs are lost
   std::unique_ptr<MemoryDisk> disk_ = std::make_unique<MemoryDisk>();
   std::unique_ptr<Life> life_;
   uint64_t lives_ = 0;

@@ -2,6 +2,7 @@
 // one step. It fails before or after the commit, as asked.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -35,6 +36,8 @@ class SimDatabase {
 
   void SetFaults(SinkFaults faults) { faults_ = faults; }
   void DownUntil(absl::Time until) { down_until_ = until; }
+  // Until then every commit takes effect and no answer comes.
+  void TimeOutUntil(absl::Time until) { times_out_until_ = until; }
   // It is safe in the dead-letter stream.
   void DeadLettered(const Event& event) { dead_letters_.insert(event.id); }
   const SinkCounters& counters() const { return counters_; }
@@ -92,9 +95,10 @@ class SimDatabase {
         batch.digest != DigestOf(batch.events)) {
       invariants_.Break("G5", "a batch does not hold what it says");
     }
-    const bool ambiguous = random_.Chance(faults_.ambiguous);
+    const bool times_out = simulation_.Now() < times_out_until_;
+    const bool ambiguous = times_out || random_.Chance(faults_.ambiguous);
     if (ambiguous) counters_.ambiguous++;
-    if (!ambiguous || random_.Chance(0.5)) {
+    if (!ambiguous || times_out || random_.Chance(0.5)) {
       progress.next = batch.last + 1;
       counters_.delivered += batch.events.size();
       invariants_.OnDelivered(batch.sink, batch.partition, batch.first, batch.events);
@@ -108,6 +112,7 @@ class SimDatabase {
   Invariants& invariants_;
   SinkFaults faults_;
   absl::Time down_until_ = absl::InfinitePast();
+  absl::Time times_out_until_ = absl::InfinitePast();
   SinkCounters counters_;
   std::map<std::pair<SinkId, PartitionId>, Progress> progress_;
   std::set<std::string> dead_letters_;
@@ -115,17 +120,23 @@ class SimDatabase {
 
 class SimSink final : public Sink {
  public:
-  SimSink(SimDatabase& database, SinkId name) : database_(database), name_(std::move(name)) {}
+  // `delivering` is called with every batch.
+  SimSink(SimDatabase& database, SinkId name, std::function<void()> delivering)
+      : database_(database), name_(std::move(name)), delivering_(std::move(delivering)) {}
   absl::StatusOr<SinkProgress> Open(const PartitionId& partition, Epoch epoch) override {
     return database_.Open(name_, partition, epoch);
   }
-  absl::Status Deliver(const SinkBatch& batch) override { return database_.Deliver(batch); }
+  absl::Status Deliver(const SinkBatch& batch) override {
+    delivering_();
+    return database_.Deliver(batch);
+  }
   absl::Status Skip(const SinkBatch& batch) override { return database_.Skip(batch); }
   bool HoldsProgress() const override { return true; }
 
  private:
   SimDatabase& database_;
   const SinkId name_;
+  const std::function<void()> delivering_;
 };
 
 }  // namespace forebay

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "simulation/fault.h"
+#include "simulation/shrink.h"
 #include "simulation/sim_network.h"
 #include "support/sim_executor.h"
 
@@ -151,6 +153,68 @@ TEST_F(SimNetworkTest, DropsWhatIsSentToNobodyOrToAnUnknownPeer) {
   Send(0, 5);
   simulation_.RunFor(absl::Seconds(1));
   EXPECT_TRUE(seen_.empty());
+}
+
+FaultScript ScriptOf(int faults) {
+  FaultScript script;
+  script.noise = {Noise::kLinks, Noise::kSinks};
+  for (int i = 0; i < faults; i++) {
+    script.events.push_back({absl::Milliseconds(1500 * i), static_cast<Fault>(i % 5),
+                             ProtocolState::kCopying, static_cast<uint64_t>(i)});
+  }
+  return script;
+}
+
+std::vector<uint64_t> Dice(const FaultScript& script) {
+  std::vector<uint64_t> dice;
+  for (const FaultEvent& event : script.events) dice.push_back(event.dice);
+  return dice;
+}
+
+TEST(FaultScriptTest, ComesBackFromItsTextTheSame) {
+  FaultScript script = ScriptOf(3);
+  script.events[1].when.reset();
+  const std::string text = script.ToString();
+  EXPECT_EQ(text,
+            "noise=links,sinks;0.000:kill@copying#0;1.500:freeze#1;3.000:power-cut@copying#2");
+  const auto parsed = FaultScript::Parse(text);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->ToString(), text);
+}
+
+TEST(FaultScriptTest, SaysWhichPartIsWrong) {
+  for (const std::string part :
+       {"1.0:kil#1", "1.0:kill@nowhere#1", "1.0:kill", "x:kill#1", "noise=thunder"}) {
+    const auto parsed = FaultScript::Parse("2.0:kill#1;" + part);
+    ASSERT_FALSE(parsed.ok()) << part;
+    EXPECT_NE(parsed.status().message().find("'" + part + "'"), std::string::npos);
+  }
+}
+
+TEST(Shrink, FindsTheTwoFaultsThatItTakes) {
+  int runs = 0;
+  const FaultScript shrunk = Shrink(
+      ScriptOf(40),
+      [&](const FaultScript& script) {
+        runs++;
+        const std::vector<uint64_t> dice = Dice(script);
+        return std::count(dice.begin(), dice.end(), 7) == 1 &&
+               std::count(dice.begin(), dice.end(), 31) == 1;
+      },
+      1000);
+  EXPECT_EQ(shrunk.ToString(), "noise=;10.500:power-cut#7;46.500:freeze#31");
+  EXPECT_LT(runs, 100);
+}
+
+TEST(Shrink, KeepsWhatStillFailsWhenItsRunsAreUsedUp) {
+  int runs = 0;
+  const auto fails = [&](const FaultScript& script) {
+    runs++;
+    return script.events.size() > 10;
+  };
+  const FaultScript shrunk = Shrink(ScriptOf(40), fails, 4);
+  EXPECT_EQ(runs, 4);
+  EXPECT_GT(shrunk.events.size(), 10u);
 }
 
 }  // namespace

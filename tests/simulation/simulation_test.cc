@@ -1,172 +1,243 @@
 // Runs the production classes in simulated worlds and checks the promises after every step.
 //
-//   simulation_test                      the seeds of the normal test run, in two processes
+//   simulation_test                      known seeds, then new ones, in two processes; asks that
+//                                        every important fault met every state of the protocol
 //   simulation_test --seed 42 [--trace]  one seed; --trace tells everything that happens
-//   simulation_test --seeds 1..5000      many seeds, in two processes; stops at the first failure
+//   simulation_test --seed 42 --script S the same world with other faults, as a failure prints them
+//   simulation_test --seeds 1..5000      many seeds, in two processes; stops at the third failure
+//
+// The new seeds begin at FOREBAY_SEEDS_FROM, or at a number given by the time; the range is
+// printed.
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
-#include <deque>
-#include <map>
+#include <cstdlib>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/check.h"
 #include "runtime/log.h"
-#include "simulation/world.h"
+#include "simulation/seed_run.h"
 
 namespace forebay {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr uint64_t kNormalSeeds = 100;  // sanitizers make it several times slower
+constexpr uint64_t kKnownSeeds = 80, kNewSeeds = 20;  // sanitizers make it several times slower
+constexpr bool kFullRange = false;
 #else
-constexpr uint64_t kNormalSeeds = 500;
+constexpr uint64_t kKnownSeeds = 400, kNewSeeds = 200;
+constexpr bool kFullRange = true;
 #endif
 constexpr int kProcesses = 2;
-constexpr char kHealTime[] = "heal ms";  // the longest is reported
-constexpr size_t kLastEvents = 60;
+constexpr uint64_t kFailuresMax = 3;
 
-uint64_t running_seed = 0;
-
-// A failed FOREBAY_CHECK aborts: at least say where.
-void OnAbort(int) {
-  std::fprintf(stderr, "SEED %llu ABORTED\nreplay: simulation_test --seed %llu --trace\n",
-               static_cast<unsigned long long>(running_seed),
-               static_cast<unsigned long long>(running_seed));
-}
-
-struct RunResult {
-  std::optional<std::string> broken;
-  std::map<std::string, uint64_t> counters;
-  absl::Duration simulated;
-  uint64_t steps = 0;
+struct SeedRange {
+  uint64_t first = 0, last = 0;
 };
 
-RunResult RunSeed(uint64_t seed, TraceLine trace) {
-  running_seed = seed;
-  World world(seed, DrawPlan(seed), std::move(trace));
-  const absl::Time start = world.simulation().Now();
-  world.Start();
-  if (world.RunWithFaults()) world.RunUntilQuiet();
-  return {world.invariants().broken(), world.Counters(), world.simulation().Now() - start,
-          world.simulation().steps()};
+// What the processes tell each other besides their totals.
+struct Shared {
+  std::array<uint64_t, kProcesses> running_seed{};
+};
+
+Shared& MakeShared() {
+  void* memory =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  FOREBAY_CHECK(memory != MAP_FAILED, "no shared memory");
+  return *new (memory) Shared();
 }
 
-void Report(uint64_t seed, const std::string& broken) {
-  std::deque<std::string> last;
-  RunSeed(seed, [&last](const std::string& line) {
-    last.push_back(line);
-    if (last.size() > kLastEvents) last.pop_front();
-  });
-  for (const std::string& line : last) std::fprintf(stderr, "  %s\n", line.c_str());
-  std::fprintf(stderr, "plan: %s\n", DrawPlan(seed).ToString().c_str());
-  std::fprintf(stderr, "SEED %llu BROKE %s\nreplay: simulation_test --seed %llu --trace\n",
-               static_cast<unsigned long long>(seed), broken.c_str(),
-               static_cast<unsigned long long>(seed));
-}
-
-int RunOne(uint64_t seed, bool trace) {
-  TraceLine line;
-  if (trace) line = [](const std::string& text) { std::puts(text.c_str()); };
-  const RunResult result = RunSeed(seed, line);
-  for (const auto& [name, count] : result.counters) {
-    std::printf("%-24s %llu\n", name.c_str(), static_cast<unsigned long long>(count));
+// Every kProcesses-th seed, from the index-th on.
+SeedTotals RunShare(SeedRange range, int index, uint64_t& running_seed) {
+  SeedTotals totals;
+  for (uint64_t seed = range.first + static_cast<uint64_t>(index);
+       seed <= range.last && totals.failed < kFailuresMax; seed += kProcesses) {
+    running_seed = seed;
+    const Plan plan = DrawPlan(seed);
+    const SeedResult result = RunSeed(seed, plan, nullptr);
+    totals.Add(result);
+    if (result.broken) ReportFailure(seed, plan, *result.broken);
   }
-  if (!result.broken) return 0;
-  Report(seed, *result.broken);
+  return totals;
+}
+
+SeedTotals RunInProcesses(SeedRange range) {
+  std::fflush(nullptr);
+  Shared& shared = MakeShared();
+  std::vector<std::pair<pid_t, FILE*>> children;
+  for (int i = 0; i < kProcesses; i++) {
+    FILE* answer = std::tmpfile();
+    FOREBAY_CHECK(answer != nullptr, "no temporary file");
+    const pid_t child = fork();
+    if (child == 0) {
+      // Nodes whose disks fail say so, thousands of times.
+      FOREBAY_CHECK(std::freopen("/dev/null", "w", stderr) != nullptr, "no /dev/null");
+      const std::string text = RunShare(range, i, shared.running_seed[i]).Encode();
+      std::fwrite(text.data(), 1, text.size(), answer);
+      std::fflush(nullptr);
+      _exit(0);
+    }
+    children.emplace_back(child, answer);
+  }
+  SeedTotals totals;
+  for (int i = 0; i < kProcesses; i++) {
+    const auto [child, answer] = children[static_cast<size_t>(i)];
+    int status = 0;
+    waitpid(child, &status, 0);
+    std::string text(1 << 20, '\0');
+    std::rewind(answer);
+    text.resize(std::fread(text.data(), 1, text.size(), answer));
+    std::fclose(answer);
+    totals.Add(SeedTotals::Decode(text));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+    const uint64_t seed = shared.running_seed[static_cast<size_t>(i)];
+    const Plan plan = DrawPlan(seed);
+    ReportFailure(seed, plan, RunSeedApart(seed, plan).value_or("ABORTED, but not again"));
+    totals.failed++;
+  }
+  munmap(&shared, sizeof(Shared));
+  return totals;
+}
+
+SeedTotals RunRange(SeedRange range) {
+  std::printf("seeds %llu..%llu\n", static_cast<unsigned long long>(range.first),
+              static_cast<unsigned long long>(range.last));
+  const auto start = std::chrono::steady_clock::now();
+  SeedTotals totals = RunInProcesses(range);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::printf(
+      "seeds %llu..%llu: %llu passed, %llu failed; %.1f simulated hours in %.1f s, %.3f "
+      "simulated hours per second, %llu steps\n",
+      static_cast<unsigned long long>(range.first), static_cast<unsigned long long>(range.last),
+      static_cast<unsigned long long>(totals.passed),
+      static_cast<unsigned long long>(totals.failed), absl::ToDoubleHours(totals.simulated),
+      seconds, absl::ToDoubleHours(totals.simulated) / seconds,
+      static_cast<unsigned long long>(totals.steps));
+  return totals;
+}
+
+void Print(const SeedTotals& totals) {
+  for (const auto& [name, count] : totals.counters) {
+    std::printf("  %-24s %llu\n", name.c_str(), static_cast<unsigned long long>(count));
+  }
+  std::fputs(totals.coverage.Table().c_str(), stdout);
+}
+
+// New ones in every run, so that many runs see many worlds.
+SeedRange NewSeeds() {
+  uint64_t first = 0;
+  const char* from = std::getenv("FOREBAY_SEEDS_FROM");
+  if (from == nullptr || !absl::SimpleAtoi(from, &first)) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+    first = static_cast<uint64_t>(seconds) * 1000;
+  }
+  return {first, first + kNewSeeds - 1};
+}
+
+int RunNormal() {
+  SeedTotals totals = RunRange({1, kKnownSeeds});
+  const std::vector<std::string> missing = totals.coverage.Missing();
+  if (totals.failed == 0) totals.Add(RunRange(NewSeeds()));
+  Print(totals);
+  if (totals.failed > 0) return 1;
+  if (!kFullRange || missing.empty()) return 0;
+  std::fprintf(stderr, "in the known seeds no fault met: %s\n",
+               absl::StrJoin(missing, " ").c_str());
   return 1;
 }
 
-// Every `stride`th seed. Returns how many failed.
-int RunMany(uint64_t first, uint64_t last, uint64_t stride) {
-  std::map<std::string, uint64_t> totals;
-  absl::Duration simulated;
-  uint64_t steps = 0, passed = 0;
-  int failed = 0;
-  const auto start = std::chrono::steady_clock::now();
-  for (uint64_t seed = first; seed <= last && failed < 3; seed += stride) {
-    const RunResult result = RunSeed(seed, nullptr);
-    for (const auto& [name, count] : result.counters) {
-      totals[name] = name == kHealTime ? std::max(totals[name], count) : totals[name] + count;
-    }
-    simulated += result.simulated;
-    steps += result.steps;
-    if (result.broken) {
-      Report(seed, *result.broken);
-      failed++;
-    } else {
-      passed++;
+int RunOne(uint64_t seed, const Plan& plan, bool trace) {
+  // An abort is shortened as well, which takes processes that may die.
+  if (!trace) {
+    if (const auto broken = RunSeedApart(seed, plan)) {
+      ReportFailure(seed, plan, *broken);
+      return 1;
     }
   }
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::string out = absl::StrCat(
-      "seeds ", first, "..", last, " step ", stride, ": ", passed, " passed, ", failed,
-      " failed; simulated ", absl::FormatDuration(absl::Trunc(simulated, absl::Seconds(1))), ", ",
-      absl::ToDoubleSeconds(simulated) / seconds, " s per second, ", steps, " steps\n");
-  for (const auto& [name, count] : totals) absl::StrAppend(&out, "  ", name, ": ", count, "\n");
-  std::fputs(out.c_str(), stdout);
-  return failed;
+  TraceLine line;
+  if (trace) line = [](const std::string& text) { std::puts(text.c_str()); };
+  const SeedResult result = RunSeed(seed, plan, line);
+  SeedTotals totals;
+  totals.Add(result);
+  Print(totals);
+  if (!result.broken) return 0;
+  std::printf("plan: %s\nscript: %s\nSEED %llu BROKE %s\n", plan.ToString().c_str(),
+              plan.script.ToString().c_str(), static_cast<unsigned long long>(seed),
+              result.broken->c_str());
+  return 1;
 }
 
-int RunInProcesses(uint64_t first, uint64_t last) {
-  std::fflush(stdout);
-  std::vector<pid_t> children;
-  for (int i = 0; i < kProcesses; i++) {
-    const pid_t child = fork();
-    if (child == 0) {
-      const int failed = RunMany(first + static_cast<uint64_t>(i), last, kProcesses);
-      std::fflush(stdout);
-      _exit(failed == 0 ? 0 : 1);
-    }
-    children.push_back(child);
-  }
-  int worst = 0;
-  for (const pid_t child : children) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) worst = 1;
-  }
-  return worst;
-}
-
-int Main(const std::vector<std::string>& arguments) {
+struct Arguments {
   bool trace = false;
   std::optional<uint64_t> seed;
-  std::pair<uint64_t, uint64_t> range(1, kNormalSeeds);
-  for (size_t i = 1; i < arguments.size(); i++) {
-    const bool has_value = i + 1 < arguments.size();
-    uint64_t number = 0;
-    if (arguments[i] == "--trace") {
-      trace = true;
-    } else if (arguments[i] == "--seed" && has_value &&
-               absl::SimpleAtoi(arguments[i + 1], &number)) {
-      seed = number;
-      i++;
-    } else if (arguments[i] == "--seeds" && has_value) {
-      const std::vector<std::string> ends = absl::StrSplit(arguments[i + 1], "..");
-      if (ends.size() != 2 || !absl::SimpleAtoi(ends[0], &range.first) ||
-          !absl::SimpleAtoi(ends[1], &range.second)) {
-        std::fprintf(stderr, "--seeds needs FIRST..LAST\n");
-        return 2;
-      }
-      i++;
-    } else {
-      std::fprintf(stderr, "usage: simulation_test [--seed N [--trace]] [--seeds A..B]\n");
-      return 2;
+  std::optional<SeedRange> range;
+  std::optional<FaultScript> script;
+};
+
+std::optional<Arguments> Parse(const std::vector<std::string>& words) {
+  Arguments arguments;
+  for (size_t i = 1; i < words.size(); i++) {
+    if (words[i] == "--trace") {
+      arguments.trace = true;
+      continue;
     }
+    if (i + 1 == words.size()) return std::nullopt;
+    const std::string& value = words[i + 1];
+    if (words[i] == "--seed") {
+      if (!absl::SimpleAtoi(value, &arguments.seed.emplace())) return std::nullopt;
+    } else if (words[i] == "--script") {
+      auto script = FaultScript::Parse(value);
+      if (!script.ok()) {
+        std::fprintf(stderr, "%s\n", script.status().ToString().c_str());
+        return std::nullopt;
+      }
+      arguments.script = *std::move(script);
+    } else if (words[i] == "--seeds") {
+      const std::vector<std::string> ends = absl::StrSplit(value, "..");
+      SeedRange& range = arguments.range.emplace();
+      if (ends.size() != 2 || !absl::SimpleAtoi(ends[0], &range.first) ||
+          !absl::SimpleAtoi(ends[1], &range.last)) {
+        return std::nullopt;
+      }
+    } else {
+      return std::nullopt;
+    }
+    i++;
   }
-  std::signal(SIGABRT, OnAbort);
-  SetUpLog(LogFormat::kHuman, trace ? LogLevel::kInfo : LogLevel::kError, "simulation");
-  return seed ? RunOne(*seed, trace) : RunInProcesses(range.first, range.second);
+  if (arguments.script && !arguments.seed) return std::nullopt;
+  return arguments;
+}
+
+int Main(const std::vector<std::string>& words) {
+  const auto arguments = Parse(words);
+  if (!arguments) {
+    std::fprintf(stderr,
+                 "usage: simulation_test [--seed N [--script S] [--trace]] [--seeds A..B]\n");
+    return 2;
+  }
+  SetUpLog(LogFormat::kHuman, arguments->trace ? LogLevel::kInfo : LogLevel::kError, "simulation");
+  if (arguments->seed) {
+    Plan plan = DrawPlan(*arguments->seed);
+    if (arguments->script) Replace(plan, *arguments->script);
+    return RunOne(*arguments->seed, plan, arguments->trace);
+  }
+  if (!arguments->range) return RunNormal();
+  const SeedTotals totals = RunRange(*arguments->range);
+  Print(totals);
+  return totals.failed == 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "simulation/world.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,11 @@ namespace {
 // Within this time after the last fault everything must be well again. Takeovers take seconds; a
 // producer or a sink that backed off, and a segment that is repaired after replace_after, longer.
 constexpr absl::Duration kHealLimit = absl::Seconds(60);
+// Then every client appends so many events more, to any partition, ...
+constexpr int kProbes = 20;
+// ... which are acknowledged and delivered within this, at the second or third try if a client
+// gives up early: its connection may still wait for a message that lingers up to 20 s.
+constexpr absl::Duration kProbeLimit = absl::Seconds(25);
 
 }  // namespace
 
@@ -27,6 +33,8 @@ World::World(uint64_t seed, const Plan& plan, TraceLine trace)
       random_(seed),
       metadata_loop_(server_loop_, [this] { LookAtChains(); }),
       metadata_(std::make_shared<MemoryMetadata>(metadata_loop_)),
+      watch_(simulation_,
+             [this](const PartitionId& partition) { return invariants_->ChainOf(partition); }),
       network_(simulation_, Random(random_.Next())) {
   std::vector<SinkId> sinks;
   for (int i = 0; i < plan_.sinks; i++) sinks.push_back(SinkId(absl::StrCat("sink-", i)));
@@ -44,7 +52,7 @@ World::World(uint64_t seed, const Plan& plan, TraceLine trace)
   MakeNodes();
   MakeClients();
   SetLinks();
-  if (trace_) TraceNetwork();
+  WatchNetwork();
 }
 
 // While all are still there: the invariants look at every node's disk.
@@ -70,7 +78,7 @@ std::vector<NodeId> World::AllIds() const {
 }
 
 void World::MakeNodes() {
-  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_};
+  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_, watch_};
   for (const NodeId& id : AllIds()) {
     SimNodeOptions options;
     options.id = id;
@@ -88,13 +96,14 @@ void World::MakeNodes() {
     options.keep_after_delivery = plan_.keep_after_delivery;
     options.sync_min = plan_.sync_min;
     options.sync_max = plan_.sync_max;
+    options.store_failed = [this, index = nodes_.size()] { OnStoreFailed(*nodes_[index]); };
     nodes_.push_back(std::make_unique<SimNode>(parts, Random(random_.Next()), std::move(options)));
     nodes_.back()->SetMetadataFaults(plan_.metadata);
   }
 }
 
 void World::MakeClients() {
-  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_};
+  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_, watch_};
   std::vector<SimNode*> nodes;
   for (const auto& node : nodes_) nodes.push_back(node.get());
   for (int i = 0; i < plan_.producers; i++) {
@@ -119,10 +128,12 @@ void World::SetLinks() {
   database_->SetFaults(plan_.sink);
 }
 
-void World::TraceNetwork() {
+void World::WatchNetwork() {
   network_.Observe(
       [this](const char* what, const NodeId& from, const NodeId& to, const Message& message) {
         if (std::holds_alternative<Heartbeat>(message)) return;
+        if (std::string_view(what) == kSent) return watch_.OnSent(from, to, message);
+        if (!trace_) return;
         Note(absl::StrCat(from.value(), " -> ", to.value(), " ", what, ": ", Describe(message)));
       });
 }
@@ -139,7 +150,9 @@ void World::LookAtChains() {
 }
 
 void World::Start() {
-  for (const auto& node : nodes_) node->Start();
+  for (size_t i = 0; i + static_cast<size_t>(plan_.late_nodes) < nodes_.size(); i++) {
+    nodes_[i]->Start();
+  }
   for (const auto& client : clients_) {
     StartProducer(*client);
     AppendLater(*client);
@@ -301,7 +314,32 @@ bool World::RunUntilQuiet() {
   }
   healed_in_ = simulation_.Now() - healed_at;
   // What comes late must do no harm either.
-  return RunUntil(simulation_.Now() + absl::Seconds(5));
+  return RunUntil(simulation_.Now() + absl::Seconds(5)) && ProbeEveryPartition();
+}
+
+bool World::ProbeEveryPartition() {
+  const absl::Time limit = simulation_.Now() + kProbeLimit;
+  while (true) {
+    const size_t first = invariants_->events().size();
+    for (int i = 0; i < kProbes; i++) {
+      for (const auto& client : clients_) {
+        client->loop.Post([this, &client = *client] { AppendOne(client); });
+      }
+    }
+    std::string missing;
+    do {
+      if (!RunUntil(simulation_.Now() + absl::Milliseconds(200))) return false;
+      missing = Missing();
+    } while (!missing.empty() && simulation_.Now() < limit);
+    for (size_t i = first; i < invariants_->events().size() && missing.empty(); i++) {
+      if (invariants_->events()[i].outcome == Outcome::kAcknowledged) continue;
+      missing = absl::StrCat("event ", i, " is not acknowledged");
+    }
+    if (missing.empty()) return true;
+    if (simulation_.Now() < limit) continue;
+    invariants_->Break("liveness", absl::StrCat("long after the last fault ", missing));
+    return false;
+  }
 }
 
 std::map<std::string, uint64_t> World::Counters() const {
@@ -337,6 +375,7 @@ std::map<std::string, uint64_t> World::Counters() const {
   counters["sink fenced"] = sink.fenced;
   counters["sink ambiguous"] = sink.ambiguous;
   counters["sink skipped"] = sink.skipped;
+  counters["evacuations complete"] = evacuations_;
   counters["heal ms"] = static_cast<uint64_t>(absl::ToInt64Milliseconds(healed_in_));
   for (const auto& [fault, times] : faults_done_) {
     counters[absl::StrCat("fault ", NameOf(fault))] = static_cast<uint64_t>(times);

@@ -14,6 +14,7 @@
 #include "producer/producer.h"
 #include "simulation/invariants.h"
 #include "simulation/plan.h"
+#include "simulation/protocol_watch.h"
 #include "simulation/sim_ingest_link.h"
 #include "simulation/sim_network.h"
 #include "simulation/sim_node.h"
@@ -34,7 +35,8 @@ class World {
   void Start();
   // Runs with the plan's faults. False when an invariant broke.
   bool RunWithFaults();
-  // Heals everything and waits until all is acknowledged, delivered and fully replicated.
+  // Heals everything and waits until all is acknowledged, delivered and fully replicated, and
+  // every partition takes events again. Breaks "liveness" when that takes more than a minute.
   bool RunUntilQuiet();
 
   // For single scenarios: runs for so long; false when an invariant broke.
@@ -53,6 +55,7 @@ class World {
   Simulation& simulation() { return simulation_; }
   Invariants& invariants() { return *invariants_; }
   const std::map<Fault, int>& faults_done() const { return faults_done_; }
+  const FaultCoverage& coverage() const { return coverage_; }
   // What was exercised, for the report.
   std::map<std::string, uint64_t> Counters() const;
 
@@ -76,7 +79,7 @@ class World {
   void MakeClients();
   void SetLinks();
   std::vector<NodeId> AllIds() const;
-  void TraceNetwork();
+  void WatchNetwork();
   void LookAtChains();
 
   // The workload.
@@ -85,25 +88,45 @@ class World {
   void StartProducer(Client& client);
   void CrashClient(Client& client);
 
-  // Faults.
+  // Faults: world_faults.cc
   void ScheduleFaults();
-  void ScheduleFault(Fault fault, absl::Duration every);
-  void Inject(Fault fault);
-  // False when the node that was drawn may not have this fault now.
-  bool InjectInAnyNode(Fault fault);
-  void InjectInNode(Fault fault, SimNode& node);
+  void Arm(const FaultEvent& event);
+  void Inject(const FaultEvent& event);
+  // False when it cannot be done now.
+  bool InjectAnywhere(Fault fault);
+  // Counts which protocol states of the nodes the fault meets. Before it does anything.
+  void Hit(Fault fault, const std::vector<SimNode*>& nodes);
+  void CutPower(Fault fault);
+  void InjectInMetadata(Fault fault);
   void InjectInNetwork(Fault fault, SimNode& node);
-  void InjectTakeOver(bool hand_over);
-  void InjectRace();
-  void Flap(const NodeId& from, const NodeId& to, int times);
+  void InjectTakeOver(Fault fault);
+  bool InjectRace();
+  bool AddNode();
+  void RestartNext(size_t index, Random dice);
+  void Flap(const NodeId& from, const NodeId& to, int times, Random dice);
   void CutFor(const NodeId& from, const NodeId& to, absl::Duration time);
   void StartLater(SimNode& node, absl::Duration after);
-  bool MayWipe() const;
-  bool IsStopping(const SimNode& node) const;
   SimNode& AnyNode();
-  absl::Duration Draw(absl::Duration from, absl::Duration to) { return random_.Between(from, to); }
+  absl::Duration Draw(absl::Duration from, absl::Duration to) { return dice_.Between(from, to); }
   void Heal();
 
+  // world_node_faults.cc
+  bool InjectInAnyNode(Fault fault);
+  void DamageDisk(Fault fault, SimNode& node);
+  void TroubleDisk(Fault fault, SimNode& node);
+  void TroubleProcess(Fault fault, SimNode& node);
+  void OnStoreFailed(SimNode& node);
+  void KillLater(SimNode& node, absl::Duration after, absl::Duration down);
+  void Stop(SimNode& node, absl::Duration down);
+  void Evacuate(SimNode& node, absl::Duration down);
+  void FinishEvacuation(SimNode& node, absl::Time limit, absl::Duration down);
+  bool IsNamed(const SimNode& node) const;
+  bool IsStopping(const SimNode& node) const;
+  bool MayWipe() const;
+  bool MayTakeCopies(Fault fault, const SimNode& node) const;
+
+  // All is quiet: every client appends a little, and all of it has to be acknowledged.
+  bool ProbeEveryPartition();
   std::string Missing() const;
   // Steps until then, or until an invariant breaks.
   bool RunUntil(absl::Time end);
@@ -118,6 +141,7 @@ class World {
   ObservedExecutor metadata_loop_;
   std::shared_ptr<MemoryMetadata> metadata_;
   std::unique_ptr<Invariants> invariants_;
+  ProtocolWatch watch_;
   SimNetwork network_;
   std::unique_ptr<SimDatabase> database_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
@@ -125,9 +149,12 @@ class World {
   int producers_ = 0;  // started so far
   bool faulty_ = true;
   bool appending_ = true;
-  NodeId damaged_;                       // the one node that has damaged blocks
+  Random dice_{0};                       // of the fault that is injected now
+  std::vector<NodeId> aim_;              // nodes that it prefers
   std::map<NodeId, uint64_t> stopping_;  // the life that got SIGTERM
   std::map<Fault, int> faults_done_;
+  uint64_t evacuations_ = 0;  // that were complete
+  FaultCoverage coverage_;
   absl::Duration healed_in_;
 };
 

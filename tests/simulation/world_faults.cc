@@ -1,5 +1,6 @@
-// The faults of a simulated world.
+// The faults of a simulated world: when they come, and those that are no single node's.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "simulation/world.h"
@@ -12,18 +13,49 @@ constexpr absl::Duration kSoon = absl::Milliseconds(50);
 }  // namespace
 
 void World::ScheduleFaults() {
-  for (const auto& [fault, every] : plan_.faults) ScheduleFault(fault, every);
+  for (const FaultEvent& event : plan_.script.events) {
+    simulation_.After(event.at, [this, event] { Arm(event); });
+  }
 }
 
-void World::ScheduleFault(Fault fault, absl::Duration every) {
-  simulation_.After(Draw(absl::ZeroDuration(), 2 * every), [this, fault, every] {
-    if (!faulty_) return;
-    Inject(fault);
-    ScheduleFault(fault, every);
+void World::Arm(const FaultEvent& event) {
+  if (!faulty_) return;
+  if (!event.when) return Inject(event);
+  watch_.WaitFor(*event.when, [this, event] {
+    const absl::Duration wait =
+        Random(event.dice).Between(absl::ZeroDuration(), absl::Milliseconds(3));
+    simulation_.After(wait, [this, event] {
+      if (faulty_) Inject(event);
+    });
   });
 }
 
-SimNode& World::AnyNode() { return *nodes_[random_.Below(nodes_.size())]; }
+void World::Inject(const FaultEvent& event) {
+  dice_ = Random(event.dice);
+  aim_.clear();
+  if (event.when && dice_.Chance(0.8)) aim_ = watch_.NodesIn(*event.when);
+  if (InjectAnywhere(event.fault)) faults_done_[event.fault]++;
+}
+
+void World::Hit(Fault fault, const std::vector<SimNode*>& nodes) {
+  for (int i = 0; i < static_cast<int>(ProtocolState::kCount); i++) {
+    const auto state = static_cast<ProtocolState>(i);
+    const bool met = std::any_of(nodes.begin(), nodes.end(), [&](const SimNode* node) {
+      return node->running() && watch_.Is(state, node->id());
+    });
+    if (met) coverage_.Count(fault, state);
+  }
+}
+
+SimNode& World::AnyNode() {
+  if (!aim_.empty()) {
+    const NodeId& aim = aim_[dice_.Below(aim_.size())];
+    for (const auto& node : nodes_) {
+      if (node->id() == aim) return *node;
+    }
+  }
+  return *nodes_[dice_.Below(nodes_.size())];
+}
 
 void World::StartLater(SimNode& node, absl::Duration after) {
   simulation_.After(after, [this, &node] {
@@ -33,137 +65,118 @@ void World::StartLater(SimNode& node, absl::Duration after) {
   });
 }
 
-void World::Inject(Fault fault) {
+bool World::InjectAnywhere(Fault fault) {
   switch (fault) {
     case Fault::kPowerCut:
-      Note("POWER CUT");
-      for (const auto& node : nodes_) {
-        if (node->running()) node->Kill();
-        StartLater(*node, Draw(kSoon, absl::Seconds(3)));
-      }
-      break;
-    case Fault::kZoneDown: {
-      const ZoneId zone = AnyNode().zone();
-      Note(absl::StrCat("ZONE DOWN ", zone.value()));
-      for (const auto& node : nodes_) {
-        if (node->zone() != zone) continue;
-        if (node->running()) node->Kill();
-        StartLater(*node, Draw(absl::Seconds(2), absl::Seconds(15)));
-      }
-      break;
-    }
+    case Fault::kPowerCutSome:
+    case Fault::kZoneDown:
+      CutPower(fault);
+      return true;
     case Fault::kMetadataAll:
-      Note("METADATA STORE DOWN");
-      for (const auto& node : nodes_) node->SetMetadataReachable(false);
-      simulation_.After(Draw(absl::Seconds(1), absl::Seconds(6)), [this] {
-        for (const auto& node : nodes_) node->SetMetadataReachable(true);
-      });
-      break;
+    case Fault::kMetadataSlow:
+      InjectInMetadata(fault);
+      return true;
     case Fault::kSinkDown:
-      Note("SINK DOWN");
-      database_->DownUntil(simulation_.Now() + Draw(absl::Seconds(1), absl::Seconds(6)));
-      break;
+    case Fault::kSinkTimeout: {
+      Hit(fault, Nodes());
+      const absl::Time until = simulation_.Now() + Draw(absl::Seconds(1), absl::Seconds(6));
+      Note(absl::StrCat(NameOf(fault), " until ", absl::FormatDuration(until - start_)));
+      fault == Fault::kSinkDown ? database_->DownUntil(until) : database_->TimeOutUntil(until);
+      return true;
+    }
     case Fault::kClientCrash:
+      Hit(fault, Nodes());
       Note("CLIENT CRASH");
-      CrashClient(*clients_[random_.Below(clients_.size())]);
-      break;
+      CrashClient(*clients_[dice_.Below(clients_.size())]);
+      return true;
     case Fault::kRace:
-      InjectRace();
-      break;
+      return InjectRace();
     case Fault::kTakeOver:
     case Fault::kHandOver:
-      InjectTakeOver(fault == Fault::kHandOver);
-      break;
+      InjectTakeOver(fault);
+      return true;
+    case Fault::kRollingRestart:
+      Note("ROLLING RESTART");
+      RestartNext(0, Random(dice_.Next()));
+      return true;
+    case Fault::kAddNode:
+      return AddNode();
     case Fault::kIsolate:
     case Fault::kCutLink:
     case Fault::kFlap:
     case Fault::kClientCut:
     case Fault::kMetadataNode:
       InjectInNetwork(fault, AnyNode());
-      break;
+      return true;
     default:
-      if (!InjectInAnyNode(fault)) return;
+      return InjectInAnyNode(fault);
   }
-  faults_done_[fault]++;
 }
 
-bool World::InjectInAnyNode(Fault fault) {
-  SimNode& node = AnyNode();
-  if (!node.running() || IsStopping(node)) return false;
-  const bool takes_copies =
-      fault == Fault::kWipe || fault == Fault::kTornLog || fault == Fault::kDamage;
-  if (takes_copies && !MayWipe()) return false;
-  // Damage stays, so only one node may have any.
-  if (takes_copies && !damaged_.empty() && damaged_ != node.id()) return false;
-  Note(absl::StrCat(NameOf(fault), " ", node.id().value()));
-  InjectInNode(fault, node);
-  return true;
-}
-
-bool World::IsStopping(const SimNode& node) const {
-  auto life = stopping_.find(node.id());
-  return node.running() && life != stopping_.end() && life->second == node.life_number();
-}
-
-void World::InjectInNode(Fault fault, SimNode& node) {
-  const uint64_t life = node.life_number();
-  switch (fault) {
-    case Fault::kKill:
-      node.Kill();
-      StartLater(node, Draw(kSoon, absl::Seconds(6)));
-      break;
-    case Fault::kFreeze:
-      node.Freeze();
-      simulation_.After(Draw(kSoon, absl::Seconds(12)), [this, &node, life] {
-        if (!node.running() || node.life_number() != life) return;
-        Note(absl::StrCat("THAW ", node.id().value()));
-        node.Thaw();
-      });
-      break;
-    case Fault::kWipe:
-      node.Kill();
-      node.Wipe();
-      StartLater(node, Draw(kSoon, absl::Seconds(3)));
-      break;
-    case Fault::kTornLog:
-      node.Kill();
-      node.TearLog();
-      StartLater(node, Draw(kSoon, absl::Seconds(3)));
-      break;
-    case Fault::kDamage:
-      if (node.DamageBlock()) damaged_ = node.id();
-      break;
-    case Fault::kFailSync:
-      node.FailNextSync();
-      simulation_.After(Draw(kSoon, absl::Seconds(5)), [this, &node, life] {
-        if (!node.running() || node.life_number() != life) return;
-        node.Kill();
-        StartLater(node, kSoon);
-      });
-      break;
-    case Fault::kStop:
-      if (node.frozen()) return;
-      stopping_[node.id()] = life;
-      node.Stop([this, &node] {
-        Note(absl::StrCat("STOPPED ", node.id().value()));
-        StartLater(node, Draw(kSoon, absl::Seconds(4)));
-      });
-      // As an operator would: SIGKILL when it takes too long.
-      simulation_.After(absl::Seconds(10), [this, &node, life] {
-        if (!node.running() || node.life_number() != life) return;
-        node.Kill();
-        StartLater(node, kSoon);
-      });
-      break;
-    case Fault::kStallDisk:
-      node.StallDisk(true);
-      simulation_.After(Draw(kSoon, absl::Seconds(3)), [&node, life] {
-        if (node.running() && node.life_number() == life) node.StallDisk(false);
-      });
-      break;
-    default:
-      break;
+void World::CutPower(Fault fault) {
+  const ZoneId zone = AnyNode().zone();
+  std::vector<SimNode*> nodes;
+  for (const auto& node : nodes_) {
+    if (node->life_number() == 0) continue;
+    if (fault == Fault::kZoneDown && node->zone() != zone) continue;
+    if (fault == Fault::kPowerCutSome && nodes.size() >= 2 && dice_.Chance(0.4)) continue;
+    nodes.push_back(node.get());
   }
+  Hit(fault, nodes);
+  const absl::Duration longest = fault == Fault::kZoneDown ? absl::Seconds(15) : absl::Seconds(4);
+  for (SimNode* node : nodes) {
+    Note(absl::StrCat(NameOf(fault), " ", node->id().value()));
+    if (node->running()) node->Kill();
+    StartLater(*node, Draw(kSoon, longest));
+  }
+}
+
+void World::InjectInMetadata(Fault fault) {
+  Hit(fault, Nodes());
+  const absl::Duration time = Draw(absl::Seconds(1), absl::Seconds(6));
+  Note(absl::StrCat(NameOf(fault), " for ", absl::FormatDuration(time)));
+  if (fault == Fault::kMetadataAll) {
+    for (const auto& node : nodes_) node->SetMetadataReachable(false);
+    simulation_.After(time, [this] {
+      for (const auto& node : nodes_) node->SetMetadataReachable(true);
+    });
+    return;
+  }
+  MemoryMetadataFaults slow = plan_.metadata;
+  // Of a round trip some take longer than the caller waits.
+  slow.delay_max = Draw(absl::Milliseconds(300), absl::Milliseconds(1500));
+  slow.late = 0.3;
+  for (const auto& node : nodes_) node->SetMetadataFaults(slow);
+  simulation_.After(time, [this] {
+    if (!faulty_) return;
+    for (const auto& node : nodes_) node->SetMetadataFaults(plan_.metadata);
+  });
+}
+
+bool World::AddNode() {
+  for (const auto& node : nodes_) {
+    if (node->life_number() > 0) continue;
+    Hit(Fault::kAddNode, Nodes());
+    Note(absl::StrCat("ADD ", node->id().value()));
+    node->Start();
+    return true;
+  }
+  return false;
+}
+
+// By value: it goes on when other faults have drawn from theirs.
+void World::RestartNext(size_t index, Random dice) {
+  if (!faulty_ || index >= nodes_.size()) return;
+  SimNode& node = *nodes_[index];
+  SegmentOptions segment = plan_.segment;
+  segment.bytes_max = 4096 + dice.Below(256 << 10);
+  node.SetSegmentOptions(segment);
+  if (node.running() && !node.frozen() && !IsStopping(node)) {
+    Hit(Fault::kRollingRestart, {&node});
+    Stop(node, dice.Between(absl::Milliseconds(1), absl::Seconds(1)));
+  }
+  const absl::Duration wait = dice.Between(absl::Seconds(1), absl::Seconds(3));
+  simulation_.After(wait, [this, index, dice] { RestartNext(index + 1, dice); });
 }
 
 void World::CutFor(const NodeId& from, const NodeId& to, absl::Duration time) {
@@ -171,26 +184,32 @@ void World::CutFor(const NodeId& from, const NodeId& to, absl::Duration time) {
   simulation_.After(time, [this, from, to] { network_.Join(from, to); });
 }
 
-void World::Flap(const NodeId& from, const NodeId& to, int times) {
+void World::Flap(const NodeId& from, const NodeId& to, int times, Random dice) {
   if (times == 0 || !faulty_) return;
-  const absl::Duration period = Draw(absl::Milliseconds(50), absl::Seconds(1));
+  const absl::Duration period = dice.Between(absl::Milliseconds(50), absl::Seconds(1));
   CutFor(from, to, period);
-  simulation_.After(2 * period, [this, from, to, times] { Flap(from, to, times - 1); });
+  simulation_.After(2 * period, [this, from, to, times, dice] { Flap(from, to, times - 1, dice); });
 }
 
 void World::InjectInNetwork(Fault fault, SimNode& node) {
-  const NodeId other = AnyNode().id();
+  SimNode& peer = AnyNode();
+  const NodeId other = peer.id();
   const absl::Duration time = Draw(absl::Milliseconds(300), absl::Seconds(10));
   Note(absl::StrCat(NameOf(fault), " ", node.id().value(), " ", other.value(), " for ",
                     absl::FormatDuration(time)));
+  if (fault == Fault::kCutLink || fault == Fault::kFlap) {
+    Hit(fault, {&node, &peer});
+  } else {
+    Hit(fault, {&node});
+  }
   switch (fault) {
     case Fault::kIsolate: {
-      const uint64_t directions = 1 + random_.Below(3);
-      const bool from_clients = random_.Chance(0.5);
-      for (const auto& peer : nodes_) {
-        if (peer->id() == node.id()) continue;
-        if (directions & 1) CutFor(node.id(), peer->id(), time);
-        if (directions & 2) CutFor(peer->id(), node.id(), time);
+      const uint64_t directions = 1 + dice_.Below(3);
+      const bool from_clients = dice_.Chance(0.5);
+      for (const auto& one : nodes_) {
+        if (one->id() == node.id()) continue;
+        if (directions & 1) CutFor(node.id(), one->id(), time);
+        if (directions & 2) CutFor(one->id(), node.id(), time);
       }
       for (const auto& client : clients_) {
         if (!from_clients) continue;
@@ -203,10 +222,10 @@ void World::InjectInNetwork(Fault fault, SimNode& node) {
       if (other != node.id()) CutFor(node.id(), other, time);
       break;
     case Fault::kFlap:
-      if (other != node.id()) Flap(node.id(), other, 10);
+      if (other != node.id()) Flap(node.id(), other, 10, Random(dice_.Next()));
       break;
     case Fault::kClientCut: {
-      const NodeId client = clients_[random_.Below(clients_.size())]->id;
+      const NodeId client = clients_[dice_.Below(clients_.size())]->id;
       CutFor(client, node.id(), time);
       CutFor(node.id(), client, time);
       break;
@@ -217,18 +236,18 @@ void World::InjectInNetwork(Fault fault, SimNode& node) {
   }
 }
 
-void World::InjectTakeOver(bool hand_over) {
+void World::InjectTakeOver(Fault fault) {
   const PartitionId partition{plan_.stream.name,
-                              static_cast<uint32_t>(random_.Below(plan_.stream.partitions))};
+                              static_cast<uint32_t>(dice_.Below(plan_.stream.partitions))};
   const Chain& chain = *invariants_->ChainOf(partition);
   if (chain.segments.empty()) return;
   for (int i = 0; i < 2; i++) {  // two at once is where races are
     SimNode& node = AnyNode();
     if (!node.running() || node.frozen() || IsStopping(node)) continue;
-    Note(absl::StrCat(hand_over ? "hand-over by " : "take-over by ", node.id().value(), " of ",
-                      partition.ToString()));
-    if (hand_over) {
-      node.replicator()->HandOver(partition, random_.Chance(0.5) ? NodeId() : AnyNode().id(),
+    Hit(fault, {&node});
+    Note(absl::StrCat(NameOf(fault), " by ", node.id().value(), " of ", partition.ToString()));
+    if (fault == Fault::kHandOver) {
+      node.replicator()->HandOver(partition, dice_.Chance(0.5) ? NodeId() : AnyNode().id(),
                                   [](const absl::Status&) {});
     } else {
       node.replicator()->TakeOver(partition, chain.segments.back().epoch,
@@ -239,13 +258,19 @@ void World::InjectTakeOver(bool hand_over) {
 
 // The owner does not hear of the takeover, and still reaches a replica that was fenced: what that
 // one remembers over a restart decides.
-void World::InjectRace() {
-  const auto index = static_cast<uint32_t>(random_.Below(plan_.stream.partitions));
+bool World::InjectRace() {
+  const auto index = static_cast<uint32_t>(dice_.Below(plan_.stream.partitions));
   SimNode* owner = Owner(index);
-  SimNode& taker = AnyNode();
-  SimNode& between = AnyNode();
-  if (owner == nullptr || owner == &taker || owner == &between || &taker == &between) return;
-  if (!taker.running() || !between.running()) return;
+  std::vector<SimNode*> others;
+  for (SimNode* node : Nodes()) {
+    if (node != owner && node->running()) others.push_back(node);
+  }
+  if (owner == nullptr || others.size() < 2) return false;
+  std::swap(others[0], others[dice_.Below(others.size())]);
+  std::swap(others[1], others[1 + dice_.Below(others.size() - 1)]);
+  SimNode& taker = *others[0];
+  SimNode& between = *others[1];
+  Hit(Fault::kRace, {owner, &taker, &between});
   const PartitionId partition{plan_.stream.name, index};
   const Epoch epoch = invariants_->ChainOf(partition)->segments.back().epoch;
   const absl::Duration time = Draw(absl::Seconds(1), absl::Seconds(5));
@@ -256,22 +281,13 @@ void World::InjectRace() {
   CutFor(owner->id(), taker.id(), time);
   CutFor(taker.id(), owner->id(), time);
   taker.replicator()->TakeOver(partition, epoch, [](const absl::Status&) {});
-  simulation_.After(Draw(absl::Milliseconds(100), absl::Seconds(1)), [this, &between] {
+  const absl::Duration down = Draw(absl::Milliseconds(1), absl::Milliseconds(50));
+  simulation_.After(Draw(absl::Milliseconds(100), absl::Seconds(1)), [this, &between, down] {
     if (!between.running()) return;
     between.Kill();
-    StartLater(between, Draw(absl::Milliseconds(1), absl::Milliseconds(50)));
+    StartLater(between, down);
   });
-}
-
-// One disk at a time, and the next only when everything has all its copies again: more is not
-// promised.
-bool World::MayWipe() const {
-  for (const auto& node : nodes_) {
-    if (!node->running()) return false;
-  }
-  return invariants_
-      ->UnderReplicated(static_cast<size_t>(plan_.stream.copies), static_cast<size_t>(plan_.zones))
-      .empty();
+  return true;
 }
 
 void World::Heal() {
@@ -282,6 +298,7 @@ void World::Heal() {
   well.poison = plan_.sink.poison;
   database_->SetFaults(well);
   database_->DownUntil(absl::InfinitePast());
+  database_->TimeOutUntil(absl::InfinitePast());
   MemoryMetadataFaults healthy;
   healthy.delay_min = absl::Microseconds(200);
   healthy.delay_max = absl::Milliseconds(2);
@@ -290,6 +307,8 @@ void World::Heal() {
     node->SetMetadataFaults(healthy);
     if (node->frozen()) node->Thaw();
     node->StallDisk(false);
+    node->SlowDisk(1);
+    node->SetDiskFull(false);
     StartLater(*node, kSoon);
   }
 }
