@@ -182,8 +182,7 @@ void PartitionDriver::OnMessage(const NodeId& from, Message message) {
     node_.Send(std::move(out));
   } else if (const auto* answer = std::get_if<ProbeReply>(&message)) {
     if (!probe_.has_value() || probe_->epoch != answer->epoch) return;
-    if (!answer->owns) StartTakeover();
-    FinishProbe(absl::OkStatus());
+    EndProbe(answer->owns);
   } else if (const auto* hand_over = std::get_if<forebay::HandOver>(&message)) {
     if (!HasChain() || hand_over->epoch > Last().epoch) ReadChainAgain();
     if (HasChain() && hand_over->epoch == Last().epoch && !IsMine(Last())) StartTakeover();
@@ -213,10 +212,7 @@ void PartitionDriver::OnTick() {
   if (repair_ != nullptr) repair_->OnTick(now, out);
   if (sealer_ != nullptr) sealer_->OnTick(node_.LiveNodes(), now, out);
   AfterSealerStep(std::move(out));
-  if (probe_.has_value() && now >= probe_->deadline) {
-    StartTakeover();
-    FinishProbe(absl::OkStatus());
-  }
+  if (probe_.has_value() && now >= probe_->deadline) EndProbe(false);
   if (hand_over_.has_value()) PursueHandOver();
 }
 

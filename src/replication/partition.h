@@ -87,6 +87,7 @@ class PartitionDriver {
   void ProposeTakeover();
   void EndAttempt();
   void WarnOfTakeover();
+  void EndProbe(bool owns);
   void FinishProbe(absl::Status status);
   void SurveyRoll();
   std::optional<std::pair<std::vector<Replica>, QuorumRule>> PlaceForRoll() const;

@@ -128,6 +128,12 @@ void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
   }
 }
 
+void PartitionDriver::EndProbe(bool owns) {
+  // Another owner since, perhaps this node itself, is not the one that was probed.
+  if (!owns && probe_->epoch == Last().epoch) StartTakeover();
+  FinishProbe(absl::OkStatus());
+}
+
 void PartitionDriver::FinishProbe(absl::Status status) {
   if (!probe_.has_value()) return;
   std::vector<StatusCallback> waiting = std::move(probe_->done);

@@ -176,6 +176,27 @@ TEST_F(ScenarioTest, ARetryAfterTrimmingAndIdlenessIsStoredOnce) {  // G3, hazar
   ExpectAllWell();
 }
 
+// It took over from itself, and when that attempt ended early nothing was committed any more.
+TEST_F(ScenarioTest, AProbeOfTheOldOwnerDoesNotDisturbTheNewOne) {
+  Plan plan = CalmPlan();
+  plan.append_every = absl::Milliseconds(200);  // little to read, so that it ends before the probe
+  for (uint64_t seed = 1; seed <= 8; seed++) {  // the back-off after a takeover is random
+    Begin(plan, seed);
+    const Epoch before = EpochNow();
+    SimNode& old_owner = Owner();
+    SimNode& next = NotOwner();
+    world_->CutLink(next.id(), old_owner.id(), true);
+    next.replicator()->TakeOver({StreamId("s"), 0}, before, [](const absl::Status&) {});
+    old_owner.replicator()->HandOver({StreamId("s"), 0}, next.id(), [](const absl::Status&) {});
+    Run(absl::Milliseconds(100));
+    EXPECT_EQ(world_->Owner(), &next);
+    Run(absl::Milliseconds(400));
+    EXPECT_EQ(EpochNow(), Next(before));
+    world_->CutLink(next.id(), old_owner.id(), false);
+    ExpectAllWell();
+  }
+}
+
 TEST_F(ScenarioTest, AHandOverOnSigtermCostsLessThanASecond) {  // graceful stop
   Begin();
   SimNode& owner = Owner();

@@ -48,6 +48,10 @@ class World {
   std::vector<SimNode*> Nodes();
   // Cuts a node off from the others and from all clients, or joins it again.
   void CutOff(const NodeId& node, bool cut);
+  // One direction of one link.
+  void CutLink(const NodeId& from, const NodeId& to, bool cut) {
+    cut ? network_.Cut(from, to) : network_.Join(from, to);
+  }
   void SetAppending(bool appending);
   // The longest time that some producer went without an acknowledgement, since the last call.
   absl::Duration TakeLongestGap();
