@@ -9,13 +9,17 @@
 namespace forebay {
 namespace {
 
-nlohmann::json Drill(const std::string& options) {
+nlohmann::json RunDrill(const std::string& options) {
   const std::string json = ::testing::TempDir() + "/drill.json";
-  const std::string command = std::string(FOREBAY_PROGRAM) + " drill --events 3000 --rate 750 " +
-                              options + " --json " + json;
+  const std::string command =
+      std::string(FOREBAY_PROGRAM) + " drill " + options + " --json " + json;
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
   std::ifstream file(json);
   return nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+}
+
+nlohmann::json Drill(const std::string& options) {
+  return RunDrill("--events 3000 --rate 750 " + options);
 }
 
 TEST(Drill, LosesAndDoublesNothingWhenAZoneIsKilled) {
@@ -38,6 +42,25 @@ TEST(Drill, LosesAndDoublesNothingWhenAZoneIsCutOff) {
   EXPECT_EQ(result["lost"], 0);
   EXPECT_EQ(result["duplicated"], 0);
   EXPECT_EQ(result["out_of_order"], 0);
+}
+
+// Short; scripts/nightly has long ones.
+TEST(Drill, LosesAndDoublesNothingWhileFaultAfterFaultHits) {
+  const std::string picture = ::testing::TempDir() + "/drill.svg";
+  const nlohmann::json result =
+      RunDrill("--chaos --minutes 0.2 --seed 14 --rate 500 --timeline " + picture);
+  ASSERT_TRUE(result.is_object());
+  EXPECT_EQ(result["seed"], 14);
+  EXPECT_EQ(result["acknowledged"], 6000);
+  EXPECT_EQ(result["lost"], 0);
+  EXPECT_EQ(result["duplicated"], 0);
+  EXPECT_EQ(result["out_of_order"], 0);
+  EXPECT_EQ(result["fully_replicated"], true);
+  EXPECT_GE(result["faults"].size(), 2u);
+  std::ifstream svg(picture);
+  std::string first_line;
+  std::getline(svg, first_line);
+  EXPECT_THAT(first_line, ::testing::StartsWith("<svg "));
 }
 
 }  // namespace

@@ -131,5 +131,38 @@ TEST(DrillVerdict, ShowsAFewExamplesOnly) {
   EXPECT_EQ(verdict.examples.size(), 5u);
 }
 
+// Acknowledged in this partition at that time.
+DrillEvent AckedAt(uint32_t partition, int at) {
+  return {.id = "", .sent = At(0), .acknowledged = DrillAck{partition, 0, At(at)}};
+}
+
+AckGaps GapsOf(const std::vector<DrillLog>& logs, int from, int to) {
+  return GapsDuring(logs, {{At(from), At(to)}}).front();
+}
+
+TEST(AckGaps, OfAProducerIsTheLongestThatOverlapsTheSpan) {
+  const DrillLog log = {AckedAt(0, 0), AckedAt(0, 10), AckedAt(0, 100), AckedAt(0, 400)};
+  EXPECT_EQ(GapsOf({log}, 20, 30).producer_ms, 90);
+  EXPECT_EQ(GapsOf({log}, 20, 150).producer_ms, 300);
+  EXPECT_EQ(GapsOf({log}, 1, 9).producer_ms, 10);
+}
+
+TEST(AckGaps, OfAPartitionCountsAllProducersTogether) {
+  const DrillLog one = {AckedAt(0, 0), AckedAt(1, 50), AckedAt(0, 100)};
+  const DrillLog other = {AckedAt(0, 60)};
+  const AckGaps gaps = GapsOf({one, other}, 10, 90);
+  EXPECT_EQ(gaps.producer_ms, 50);
+  EXPECT_EQ(gaps.partition_ms, 60);
+}
+
+TEST(AckGaps, IsNothingWithoutAcknowledgements) {
+  EXPECT_EQ(GapsOf({{Unanswered("a")}}, 0, 10).producer_ms, 0);
+}
+
+TEST(AcknowledgedEachSecond, CountsFromTheStart) {
+  const DrillLog log = {AckedAt(0, 0), AckedAt(0, 999), AckedAt(0, 2'001)};
+  EXPECT_THAT(AcknowledgedEachSecond(std::vector<DrillLog>{log}, At(0)), ElementsAre(2, 0, 1));
+}
+
 }  // namespace
 }  // namespace forebay

@@ -106,18 +106,30 @@ TEST_F(CutProxyTest, ForwardsBothWaysAndTheEnd) {
 }
 
 TEST_F(CutProxyTest, HoldsEverythingBackWhileCutAndDeliversItWhenHealed) {
-  ASSERT_TRUE(proxy_.SetCut("a>b", true).ok());
+  ASSERT_TRUE(proxy_.SetPasses("a>b", {.forth = false, .back = false}).ok());
   Say(client_, "ping");
   Say(server_, "pong");
   EXPECT_EQ(Heard(server_), "");
   EXPECT_EQ(Heard(client_), "");
-  ASSERT_TRUE(proxy_.SetCut("a>b", false).ok());
+  ASSERT_TRUE(proxy_.SetPasses("a>b", {}).ok());
   EXPECT_EQ(Heard(server_), "ping");
   EXPECT_EQ(Heard(client_), "pong");
 }
 
+TEST_F(CutProxyTest, HoldsBackOneDirectionOnlyWhenCutOneWay) {
+  ASSERT_TRUE(proxy_.SetPasses("a>b", {.forth = false, .back = true}).ok());
+  Say(client_, "ping");
+  Say(server_, "pong");
+  EXPECT_EQ(Heard(server_), "");
+  EXPECT_EQ(Heard(client_), "pong");
+  ASSERT_TRUE(proxy_.SetPasses("a>b", {.forth = true, .back = false}).ok());
+  Say(server_, "again");
+  EXPECT_EQ(Heard(server_), "ping");
+  EXPECT_EQ(Heard(client_), "");
+}
+
 TEST_F(CutProxyTest, NamesARouteItDoesNotKnow) {
-  EXPECT_THAT(proxy_.SetCut("b>c", true).ToString(), HasSubstr("no route b>c"));
+  EXPECT_THAT(proxy_.SetPasses("b>c", {}).ToString(), HasSubstr("no route b>c"));
 }
 
 }  // namespace

@@ -1,15 +1,19 @@
 // forebay drill
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "node/commands.h"
 #include "node/drill_report.h"
+#include "node/drill_timeline.h"
 #include "node/exit_code.h"
 #include "runtime/log.h"
+#include "runtime/random.h"
 
 namespace forebay {
 namespace {
@@ -19,7 +23,14 @@ struct Asked {
   std::string fault = "kill";
   std::string metadata = "sqlite";
   std::string json;
+  bool chaos = false;
+  double minutes = 1;
+  std::optional<uint64_t> seed;
+  std::string timeline;
 };
+
+// Events a second, unless given: a minute's picture is busy, and half an hour fits into memory.
+constexpr double kChaosRate = 1000;
 
 constexpr char kFooter[] =
     "Starts real node processes in a temporary directory, sends events from several producers at a "
@@ -30,17 +41,43 @@ constexpr char kFooter[] =
     "is back. cut = nothing passes between the zone and the others for 6 s, though clients reach "
     "all of them; with --metadata sqlite the metadata file stays within reach, as there is one "
     "machine; with etcd the zone's member is cut off too.\n"
-    "Sinks: sqlite, sqlite:FILE, postgres://user@host/database, files:DIRECTORY.\n\n"
+    "Sinks: sqlite, sqlite:FILE, postgres (a server of the drill's own), "
+    "postgres://user@host/database, files:DIRECTORY.\n\n"
+    "--chaos draws fault after fault from a seed instead, some of them overlapping, as far as the "
+    "promise allows: never more than one zone is broken at a time, except that all nodes may lose "
+    "power at once. It kills, freezes and restarts nodes, cuts zones off (both ways, one way, on "
+    "and off), kills etcd members (--metadata etcd), breaks the sink (sqlite: locked; postgres: a "
+    "server of its own, crashed in the middle of commits) and, as root with loop devices, cuts "
+    "nodes' power, which loses what was not synced, and fills their disks. What cannot be done "
+    "here is left out, and said. The same seed gives the same faults at the same times.\n\n"
     "Exit codes: 0 nothing lost, duplicated or out of order; 1 something was, or not every event "
     "was acknowledged, or not every copy was back in time; 2 wrong usage; 3 something did not "
     "start.\n"
-    "Example: forebay drill --fault freeze --events 20000 --metadata etcd --json drill.json";
+    "Examples: forebay drill --fault freeze --events 20000 --metadata etcd --json drill.json\n"
+    "          forebay drill --chaos --minutes 5 --seed 7 --sink postgres --timeline drill.svg";
 
 Fault FaultOf(const std::string& name) {
   for (const Fault fault : {Fault::kKill, Fault::kFreeze, Fault::kCut}) {
     if (name == NameOf(fault)) return fault;
   }
   return Fault::kNone;
+}
+
+// How long, which seed, and how many events that makes.
+void PlanChaosOptions(Asked& asked) {
+  ChaosOptions chaos;
+  chaos.length = absl::Minutes(asked.minutes);
+  // Short enough to type.
+  chaos.seed = asked.seed.value_or(Random::FromSystem().Below(1'000'000));
+  DrillOptions& options = asked.options;
+  options.chaos = chaos;
+  options.fault = Fault::kNone;
+  if (options.rate <= 0) options.rate = kChaosRate;
+  options.events = std::max<uint64_t>(1, static_cast<uint64_t>(options.rate * 60 * asked.minutes));
+}
+
+bool Write(const std::string& path, const std::string& text) {
+  return path.empty() || static_cast<bool>(std::ofstream(path) << text << std::flush);
 }
 
 int Run(const Asked& asked) {
@@ -56,15 +93,36 @@ int Run(const Asked& asked) {
   ShutdownSignal signal;
   absl::StatusOr<DrillReport> report;
   {
-    DrillProgress progress(::isatty(2) == 1);
+    DrillProgress progress(::isatty(2) == 1, absl::Seconds(asked.chaos ? 10 : 1));
     report = RunDrill(options, signal, progress);
   }
   if (!report.ok()) return Fail(report.status());
   std::cout << DrillTable(options, *report) << std::flush;
-  if (!asked.json.empty() && !(std::ofstream(asked.json) << DrillJson(options, *report))) {
+  if (!Write(asked.json, DrillJson(options, *report))) {
     return Fail(absl::UnavailableError("cannot write " + asked.json));
   }
+  if (!asked.timeline.empty() && !Write(asked.timeline, DrillTimeline(options, *report))) {
+    return Fail(absl::UnavailableError("cannot write " + asked.timeline));
+  }
   return report->Passed() ? kExitOk : kExitFailed;
+}
+
+void AddChaosOptions(CLI::App& command, Asked& asked) {
+  auto* const chaos =
+      command.add_flag("--chaos", asked.chaos, "Fault after fault instead of one; see below");
+  for (const char* other : {"--fault", "--target", "--events"}) {
+    chaos->excludes(command.get_option(other));
+  }
+  command.add_option("--minutes", asked.minutes, "Of a chaos drill")
+      ->check(CLI::Range(0.2, 24 * 60.0))
+      ->needs(chaos)
+      ->capture_default_str();
+  command.add_option("--seed", asked.seed, "Of a chaos drill (default: drawn, and printed)")
+      ->needs(chaos);
+  command
+      .add_option("--timeline", asked.timeline,
+                  "Write a picture (SVG) of a chaos drill here: faults, rate, lag, copies")
+      ->needs(chaos);
 }
 
 }  // namespace
@@ -103,9 +161,11 @@ void AddDrillCommand(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--json", asked->json, "Write the result here");
   command->add_flag("--keep", options.keep, "Keep the directory also when all went well");
+  AddChaosOptions(*command, *asked);
   command->footer(kFooter);
   command->callback([asked, &exit_code] {
     asked->options.fault = FaultOf(asked->fault);
+    if (asked->chaos) PlanChaosOptions(*asked);
     asked->options.etcd = asked->metadata == "etcd";
     exit_code = Run(*asked);
   });

@@ -57,11 +57,16 @@ struct CutProxy::Connection {
   }
 
   // False when the connection is over.
-  bool Forward() {
+  bool Forward(const Passes& passes) {
     for (Direction& direction : directions) {
+      if (!Pass(direction, passes)) continue;
       if (!Read(direction) || !Write(direction)) return false;
     }
     return !directions[0].told || !directions[1].told;
+  }
+
+  bool Pass(const Direction& direction, const Passes& passes) const {
+    return &direction == &directions[0] ? passes.forth : passes.back;
   }
 
   static bool Read(Direction& d) {
@@ -93,7 +98,7 @@ struct CutProxy::Route {
   ~Route() { ::close(listener); }
   int listener = -1;
   uint16_t target_port = 0;
-  bool cut = false;
+  Passes passes;
   std::list<Connection> connections;
 };
 
@@ -115,10 +120,10 @@ absl::StatusOr<uint16_t> CutProxy::AddRoute(const std::string& name, uint16_t ta
   return ntohs(address.sin_port);
 }
 
-absl::Status CutProxy::SetCut(const std::string& name, bool cut) {
+absl::Status CutProxy::SetPasses(const std::string& name, Passes passes) {
   const auto route = routes_.find(name);
   if (route == routes_.end()) return absl::NotFoundError(absl::StrCat("no route ", name));
-  route->second->cut = cut;
+  route->second->passes = passes;
   return absl::OkStatus();
 }
 
@@ -142,10 +147,12 @@ void CutProxy::Accept(Route& route) {
 }
 
 void CutProxy::AddPolls(Route& route, std::vector<pollfd>& polls) {
-  if (route.cut) return;
-  polls.push_back({.fd = route.listener, .events = POLLIN, .revents = 0});
+  if (route.passes.forth && route.passes.back) {
+    polls.push_back({.fd = route.listener, .events = POLLIN, .revents = 0});
+  }
   for (Connection& connection : route.connections) {
     for (Connection::Direction& d : connection.directions) {
+      if (!connection.Pass(d, route.passes)) continue;
       if (!d.waiting.empty()) {
         polls.push_back({.fd = d.to, .events = POLLOUT, .revents = 0});
       } else if (!d.ended) {
@@ -156,10 +163,9 @@ void CutProxy::AddPolls(Route& route, std::vector<pollfd>& polls) {
 }
 
 void CutProxy::Forward(Route& route) {
-  if (route.cut) return;
-  Accept(route);
+  if (route.passes.forth && route.passes.back) Accept(route);
   for (auto at = route.connections.begin(); at != route.connections.end();) {
-    at = at->Forward() ? std::next(at) : route.connections.erase(at);
+    at = at->Forward(route.passes) ? std::next(at) : route.connections.erase(at);
   }
 }
 
@@ -175,7 +181,7 @@ namespace {
 
 std::string Obey(CutProxy& proxy, const std::string& line) {
   std::istringstream words(line);
-  std::string verb, name;
+  std::string verb, name, which;
   uint16_t port = 0;
   words >> verb >> name;
   if (verb == "route" && words >> port) {
@@ -183,8 +189,9 @@ std::string Obey(CutProxy& proxy, const std::string& line) {
     if (!listening.ok()) return absl::StrCat("error ", listening.status().ToString());
     return absl::StrCat("ok ", *listening);
   }
-  if (verb == "cut" || verb == "heal") {
-    const absl::Status status = proxy.SetCut(name, verb == "cut");
+  if (verb == "pass" && words >> which) {
+    const absl::Status status = proxy.SetPasses(name, {.forth = which == "both" || which == "forth",
+                                                       .back = which == "both" || which == "back"});
     return status.ok() ? "ok" : absl::StrCat("error ", status.ToString());
   }
   return absl::StrCat("error unknown command: ", line);

@@ -1,5 +1,6 @@
-// A TCP proxy that can be cut: it then forwards nothing and closes nothing, as a broken network
-// does. What it has taken and what its clients send meanwhile arrives after it is healed.
+// A TCP proxy that can be cut, in one direction or both: it then forwards nothing that way and
+// closes nothing, as a broken network does. What it has taken and what is sent meanwhile arrives
+// after it is healed.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,12 @@ struct pollfd;
 
 namespace forebay {
 
+// Which bytes of a route's connections pass.
+struct Passes {
+  bool forth = true;  // from who connects to who listens
+  bool back = true;
+};
+
 // Confined to one thread. All addresses are on the loopback interface.
 class CutProxy {
  public:
@@ -23,8 +30,9 @@ class CutProxy {
 
   // Starts to listen, and forwards to 127.0.0.1:`target_port`. Answers the port it listens on.
   absl::StatusOr<uint16_t> AddRoute(const std::string& name, uint16_t target_port);
-  // NOT_FOUND: no such route.
-  absl::Status SetCut(const std::string& name, bool cut);
+  // What passes from now on. New connections are made only while both directions do: a handshake
+  // needs them. NOT_FOUND: no such route.
+  absl::Status SetPasses(const std::string& name, Passes passes);
 
   // Waits until `control` is readable or something can be forwarded, and forwards it. True when
   // `control` is readable.
@@ -41,8 +49,9 @@ class CutProxy {
   std::map<std::string, std::unique_ptr<Route>> routes_;
 };
 
-// The hidden command `forebay proxy`: reads "route NAME PORT", "cut NAME", "heal NAME" from stdin
-// and answers each with "ok PORT", "ok" or "error ...". Ends with its input. Answers the exit code.
+// The hidden command `forebay proxy`: reads "route NAME PORT" and "pass NAME both|forth|back|none"
+// from stdin and answers each with "ok PORT", "ok" or "error ...". Ends with its input. Answers the
+// exit code.
 int RunProxyCommand();
 
 }  // namespace forebay

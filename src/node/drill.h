@@ -1,5 +1,5 @@
-// The drill: real nodes take real events, a zone is broken and healed, and what arrived is compared
-// with what was acknowledged.
+// The drill: real nodes take real events, a zone is broken and healed, or fault after fault hits
+// them in an order drawn from a seed, and what arrived is compared with what was acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "forebay/clock.h"
+#include "node/chaos_conductor.h"
+#include "node/cluster_watch.h"
 #include "node/drill_load.h"
 #include "node/drill_verdict.h"
 #include "node/event_source.h"
@@ -20,6 +22,11 @@
 namespace forebay {
 
 inline constexpr char kMostOwners[] = "zone-of-most-owners";
+
+struct ChaosOptions {
+  absl::Duration length = absl::Minutes(1);
+  uint64_t seed = 0;
+};
 
 struct DrillOptions {
   int zones = 3;
@@ -31,7 +38,9 @@ struct DrillOptions {
   double rate = 0;  // 0: RateOf
   Fault fault = Fault::kKill;
   std::string target = kMostOwners;
-  std::string sink = "sqlite";  // or sqlite:FILE, postgres://..., files:DIRECTORY
+  std::optional<ChaosOptions> chaos;  // instead of the fault; how many events follows from it
+  // Or sqlite:FILE, postgres (a server of the drill's own), postgres://..., files:DIRECTORY
+  std::string sink = "sqlite";
   bool etcd = false;
   bool keep = false;  // the directory, also when all went well
 };
@@ -40,14 +49,30 @@ struct DrillOptions {
 double RateOf(const DrillOptions& options);
 const char* NameOf(Fault fault);
 
+// What a fault of a chaos drill came to.
+struct ChaosRecord {
+  ChaosSpan span;
+  AckGaps gaps;  // of the acknowledgements, while it lasted
+};
+
+struct ChaosReport {
+  std::vector<ChaosRecord> faults;
+  std::vector<ClusterSample> samples;
+  std::vector<double> acknowledged;  // events in each whole second
+  absl::Time started;
+  std::vector<std::string> left_out;  // kinds of faults that were not possible here, and why
+};
+
 struct DrillReport {
   DrillVerdict verdict;
+  bool repaired = true;               // every copy was there again in time
   ZoneId target;                      // empty: no fault
   std::optional<double> repaired_ms;  // from the fault until every copy was there again
   double seconds = 0;                 // of sending
   uint64_t failed = 0;                // appends that ended as not stored or unknown
   std::vector<std::string> failures;  // what the first of them were told
   std::string directory;              // empty: removed
+  std::optional<ChaosReport> chaos;
 
   // Nothing lost, duplicated or out of order, everything acknowledged, all copies there again.
   bool Passed() const;

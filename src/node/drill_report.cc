@@ -17,8 +17,7 @@ void DrillProgress::ClearLine() {
 }
 
 void DrillProgress::Moment(const DrillMoment& moment) {
-  const absl::Duration every = terminal_ ? absl::Milliseconds(100) : absl::Seconds(1);
-  if (moment.elapsed < shown_at_ + every) return;
+  if (moment.elapsed < shown_at_ + every_) return;
   const double seconds = absl::ToDoubleSeconds(moment.elapsed - shown_at_);
   const uint64_t now = moment.counts.acknowledged;
   const double rate =
@@ -46,6 +45,51 @@ void DrillProgress::Said(const std::string& line) {
   std::cerr << "         " << line << std::endl;
 }
 
+namespace {
+
+std::string WhatHappened(const DrillOptions& options, const DrillReport& report) {
+  if (report.chaos.has_value()) {
+    return absl::StrCat(report.chaos->faults.size(), " faults of seed ", options.chaos->seed,
+                        " in ", absl::FormatDuration(options.chaos->length));
+  }
+  return absl::StrCat(
+      "fault ", NameOf(options.fault),
+      report.target.empty() ? "" : absl::StrCat(" of zone ", report.target.value()));
+}
+
+// Of the recovery of a fault: nothing when another one came first.
+std::string RecoveryText(const ChaosSpan& span) {
+  if (!span.recovered.has_value()) return "-";
+  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(*span.recovered));
+}
+
+// A row per fault, in order.
+std::string FaultTable(const ChaosReport& chaos) {
+  std::string out = absl::StrFormat("\n  %8s  %8s  %-22s %14s %15s %11s\n", "from s", "to s",
+                                    "fault", "producer's gap", "partition's gap", "recovered");
+  for (const ChaosRecord& fault : chaos.faults) {
+    const ChaosSpan& span = fault.span;
+    const std::string to =
+        span.ended.has_value() ? absl::StrFormat("%.1f", absl::ToDoubleSeconds(*span.ended)) : "-";
+    absl::StrAppend(&out, absl::StrFormat("  %8.1f  %8s  %-22s %11s ms %12s ms %11s\n",
+                                          absl::ToDoubleSeconds(span.began), to,
+                                          absl::StrCat(NameOf(span.fault.kind), " ", span.target),
+                                          Grouped(static_cast<uint64_t>(fault.gaps.producer_ms)),
+                                          Grouped(static_cast<uint64_t>(fault.gaps.partition_ms)),
+                                          RecoveryText(span)));
+  }
+  absl::StrAppend(&out,
+                  "  gap: the longest time without an acknowledgement; recovered: from the end of "
+                  "the fault to fully\n  replicated (or the sink caught up), - when another "
+                  "fault came first\n");
+  for (const std::string& kind : chaos.left_out) {
+    absl::StrAppend(&out, "  left out: ", kind, "\n");
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   const DrillVerdict& v = report.verdict;
   std::string out;
@@ -56,9 +100,8 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
     return value.has_value() ? absl::StrFormat("%s ms", Grouped(static_cast<uint64_t>(*value)))
                              : std::string("-");
   };
-  absl::StrAppend(&out, "\nfault ", NameOf(options.fault),
-                  report.target.empty() ? "" : absl::StrCat(" of zone ", report.target.value()),
-                  ", sink ", options.sink.substr(0, options.sink.find(':')), ", metadata ",
+  absl::StrAppend(&out, "\n", WhatHappened(options, report), ", sink ",
+                  options.sink.substr(0, options.sink.find(':')), ", metadata ",
                   options.etcd ? "etcd" : "sqlite", "\n");
   row("sent", Grouped(v.sent));
   row("acknowledged", Grouped(v.acknowledged));
@@ -68,11 +111,12 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   row("out of order", Grouped(v.out_of_order));
   if (v.never_sent > 0) row("in the sink, but never sent", Grouped(v.never_sent));
   row("longest gap without an acknowledgement", ms(v.ack_gap_ms_max));
-  if (options.fault != Fault::kNone) {
+  if (options.fault != Fault::kNone && !report.chaos.has_value()) {
     row("fault to first acknowledgement by a new owner", ms(v.takeover_ms));
     row("fault to the last partition's first acknowledgement", ms(v.takeover_all_ms));
     row("fault to fully replicated again", ms(report.repaired_ms));
   }
+  if (report.chaos.has_value()) absl::StrAppend(&out, FaultTable(*report.chaos));
   for (const std::string& example : v.examples) absl::StrAppend(&out, "  ", example, "\n");
   if (report.failed > 0) row("appends not stored or unknown", Grouped(report.failed));
   for (const std::string& failure : report.failures) absl::StrAppend(&out, "  ", failure, "\n");
@@ -91,8 +135,33 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   return out;
 }
 
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json FaultsJson(const ChaosReport& chaos) {
+  const auto ms = [](std::optional<absl::Duration> time) {
+    return time.has_value() ? Json(absl::ToInt64Milliseconds(*time)) : Json(nullptr);
+  };
+  Json faults = Json::array();
+  for (const ChaosRecord& fault : chaos.faults) {
+    const ChaosSpan& span = fault.span;
+    const bool sink = span.fault.kind == ChaosKind::kBreakSink;
+    faults.push_back({{"fault", NameOf(span.fault.kind)},
+                      {"target", span.target},
+                      {"start_ms", ms(span.began)},
+                      {"end_ms", ms(span.ended)},
+                      {"ack_gap_ms_max", static_cast<int64_t>(fault.gaps.producer_ms)},
+                      {"partition_ack_gap_ms_max", static_cast<int64_t>(fault.gaps.partition_ms)},
+                      {"repaired_ms", sink ? Json(nullptr) : ms(span.recovered)},
+                      {"caught_up_ms", sink ? ms(span.recovered) : Json(nullptr)}});
+  }
+  return faults;
+}
+
+}  // namespace
+
 std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
-  using Json = nlohmann::ordered_json;
   const auto number = [](std::optional<double> value) {
     return value.has_value() ? Json(static_cast<int64_t>(*value)) : Json(nullptr);
   };
@@ -110,13 +179,20 @@ std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
                {"never_sent", v.never_sent},
                {"not_acknowledged", report.failed},
                {"seconds", report.seconds},
-               {"fault", NameOf(options.fault)},
+               {"fault", report.chaos.has_value() ? "chaos" : NameOf(options.fault)},
                {"target", report.target.value()},
                {"sink", options.sink.substr(0, options.sink.find(':'))},
                {"metadata", options.etcd ? "etcd" : "sqlite"},
                {"zones", options.zones},
                {"nodes_per_zone", options.nodes_per_zone},
                {"passed", report.Passed()}};
+  if (report.chaos.has_value()) {
+    json["seed"] = options.chaos->seed;
+    json["length_seconds"] = absl::ToDoubleSeconds(options.chaos->length);
+    json["fully_replicated"] = report.repaired;
+    json["faults"] = FaultsJson(*report.chaos);
+    json["left_out"] = report.chaos->left_out;
+  }
   return json.dump(2) + "\n";
 }
 

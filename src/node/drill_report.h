@@ -7,10 +7,11 @@
 
 namespace forebay {
 
-// A line that is drawn anew when stderr is a terminal, else a line a second.
+// A line that is drawn anew when stderr is a terminal, else a line now and then.
 class DrillProgress final : public DrillWatcher {
  public:
-  explicit DrillProgress(bool terminal) : terminal_(terminal) {}
+  DrillProgress(bool terminal, absl::Duration line_every)
+      : every_(terminal ? absl::Milliseconds(100) : line_every), terminal_(terminal) {}
   ~DrillProgress() override;
 
   void Moment(const DrillMoment& moment) override;
@@ -19,6 +20,7 @@ class DrillProgress final : public DrillWatcher {
  private:
   void ClearLine();
 
+  const absl::Duration every_;
   const bool terminal_;
   bool drawn_ = false;
   absl::Duration shown_at_ = -absl::InfiniteDuration();

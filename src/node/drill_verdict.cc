@@ -145,7 +145,59 @@ class Judgement {
   DrillVerdict verdict_;
 };
 
+// From the first to the last, the longest time between two that overlaps the span.
+double LongestGap(const std::vector<absl::Time>& times,
+                  const std::pair<absl::Time, absl::Time>& span) {
+  double longest = 0;
+  auto at = std::upper_bound(times.begin(), times.end(), span.first);
+  if (at == times.begin()) return 0;
+  for (; at != times.end() && *std::prev(at) < span.second; ++at) {
+    longest = std::max(longest, absl::ToDoubleMilliseconds(*at - *std::prev(at)));
+  }
+  return longest;
+}
+
 }  // namespace
+
+std::vector<AckGaps> GapsDuring(absl::Span<const DrillLog> producers,
+                                absl::Span<const std::pair<absl::Time, absl::Time>> spans) {
+  std::vector<std::vector<absl::Time>> of_producers;
+  std::map<uint32_t, std::vector<absl::Time>> of_partitions;
+  for (const DrillLog& log : producers) {
+    std::vector<absl::Time>& times = of_producers.emplace_back();
+    for (const DrillEvent& event : log) {
+      if (!event.acknowledged.has_value()) continue;
+      times.push_back(event.acknowledged->at);
+      of_partitions[event.acknowledged->partition].push_back(event.acknowledged->at);
+    }
+    std::sort(times.begin(), times.end());
+  }
+  for (auto& [partition, times] : of_partitions) std::sort(times.begin(), times.end());
+  std::vector<AckGaps> all;
+  for (const auto& span : spans) {
+    AckGaps& gaps = all.emplace_back();
+    for (const auto& times : of_producers) {
+      gaps.producer_ms = std::max(gaps.producer_ms, LongestGap(times, span));
+    }
+    for (const auto& [partition, times] : of_partitions) {
+      gaps.partition_ms = std::max(gaps.partition_ms, LongestGap(times, span));
+    }
+  }
+  return all;
+}
+
+std::vector<double> AcknowledgedEachSecond(absl::Span<const DrillLog> producers, absl::Time start) {
+  std::vector<double> counts;
+  for (const DrillLog& log : producers) {
+    for (const DrillEvent& event : log) {
+      if (!event.acknowledged.has_value() || event.acknowledged->at < start) continue;
+      const auto second = static_cast<size_t>(absl::ToInt64Seconds(event.acknowledged->at - start));
+      if (second >= counts.size()) counts.resize(second + 1);
+      ++counts[second];
+    }
+  }
+  return counts;
+}
 
 DrillVerdict Judge(absl::Span<const DrillLog> producers, absl::Span<const SinkRow> rows,
                    const std::optional<DrillFault>& fault) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -65,6 +66,17 @@ struct DrillVerdict {
     return lost == 0 && duplicated == 0 && out_of_order == 0 && never_sent == 0;
   }
 };
+
+// The longest times without an acknowledgement that overlap a span of time.
+struct AckGaps {
+  double producer_ms = 0;   // of one producer
+  double partition_ms = 0;  // of one partition, all producers together
+};
+std::vector<AckGaps> GapsDuring(absl::Span<const DrillLog> producers,
+                                absl::Span<const std::pair<absl::Time, absl::Time>> spans);
+
+// Acknowledgements in each second from `start` to the last one.
+std::vector<double> AcknowledgedEachSecond(absl::Span<const DrillLog> producers, absl::Time start);
 
 DrillVerdict Judge(absl::Span<const DrillLog> producers, absl::Span<const SinkRow> rows,
                    const std::optional<DrillFault>& fault);

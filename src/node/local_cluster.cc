@@ -1,7 +1,6 @@
 #include "node/local_cluster.h"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -44,16 +43,20 @@ bool AllAlive(const ClusterStatus& status) {
 
 }  // namespace
 
+bool AllUp(const ClusterStatus& status, const StreamOptions& stream) {
+  return AllAlive(status) && OwnedAll(status, stream);
+}
+
+bool HasAllCopies(const PartitionStatus& partition, const StreamOptions& stream, size_t nodes) {
+  if (partition.under_replicated > 0) return false;
+  if (partition.partition.stream != stream.name || partition.chain.segments.empty()) return true;
+  return partition.chain.segments.back().replicas.size() >= std::min<size_t>(stream.copies, nodes);
+}
+
 bool FullyReplicated(const ClusterStatus& status, const StreamOptions& stream) {
-  if (!AllAlive(status) || !OwnedAll(status, stream)) return false;
+  if (!AllUp(status, stream)) return false;
   for (const PartitionStatus& partition : status.partitions) {
-    if (partition.under_replicated > 0) return false;
-    if (partition.chain.segments.empty()) continue;
-    const size_t copies = std::min<size_t>(stream.copies, status.nodes.size());
-    if (partition.partition.stream == stream.name &&
-        partition.chain.segments.back().replicas.size() < copies) {
-      return false;
-    }
+    if (!HasAllCopies(partition, stream, status.nodes.size())) return false;
   }
   return true;
 }
@@ -70,6 +73,7 @@ absl::Status LocalCluster::StartAll() {
   if (options_.cuttable) FOREBAY_RETURN_IF_ERROR(StartProxy());
   if (options_.etcd) FOREBAY_RETURN_IF_ERROR(PlanEtcd());
   FOREBAY_RETURN_IF_ERROR(PlanNodes());
+  if (options_.disks) FOREBAY_RETURN_IF_ERROR(MakeDisks());
   for (Process& process : processes_) FOREBAY_RETURN_IF_ERROR(StartProcess(process));
   remote_ = std::make_unique<RemoteCluster>(addresses());
   return WaitUntilReady();
@@ -87,6 +91,7 @@ absl::Status LocalCluster::PlanEtcd() {
                           .port = *port,
                           .peer_port = *peer_port,
                           .command = {},
+                          .disk = nullptr,
                           .child = nullptr});
   }
   std::vector<std::string> members;
@@ -121,6 +126,7 @@ absl::Status LocalCluster::PlanNodes() {
                             .port = *port,
                             .peer_port = 0,
                             .command = {},
+                            .disk = nullptr,
                             .child = nullptr});
     }
   }
@@ -192,6 +198,21 @@ absl::Status LocalCluster::StartProcess(Process& process) {
   auto child = ChildProcess::Start({.command = process.command, .log = log, .talk = false});
   if (!child.ok()) return WithContext(child.status(), "start ", process.name);
   process.child = *std::move(child);
+  process.may_end = false;
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::MakeDisks() {
+  // A quarter of it is the write-ahead log with the default memtable; most of it stays a hole.
+  constexpr uint64_t kDiskBytes = uint64_t{1} << 30;
+  for (Process& node : processes_) {
+    if (!node.is_node) continue;
+    auto disk = LocalDisk::Make({.folder = absl::StrCat(options_.directory, "/", node.name),
+                                 .log = absl::StrCat(options_.directory, "/disks.log"),
+                                 .size_bytes = kDiskBytes});
+    if (!disk.ok()) return WithContext(disk.status(), "make a disk for ", node.name);
+    node.disk = *std::move(disk);
+  }
   return absl::OkStatus();
 }
 
@@ -252,6 +273,14 @@ std::vector<ZoneId> LocalCluster::zones() const {
   return out;
 }
 
+std::vector<std::string> LocalCluster::node_names() const {
+  std::vector<std::string> out;
+  for (const Process& process : processes_) {
+    if (process.is_node) out.push_back(process.name);
+  }
+  return out;
+}
+
 std::vector<pid_t> LocalCluster::node_pids() const {
   std::vector<pid_t> out;
   for (const Process& process : processes_) {
@@ -268,48 +297,9 @@ std::vector<std::string> LocalCluster::data_directories() const {
   return out;
 }
 
-absl::Status LocalCluster::SetCut(const ZoneId& zone, const char* verb) {
-  for (const Route& route : routes_) {
-    if (route.from != zone && route.to != zone) continue;
-    const absl::StatusOr<std::string> answer = AskProxy(absl::StrCat(verb, " ", route.name));
-    if (!answer.ok()) return answer.status();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status LocalCluster::Break(const ZoneId& zone, Fault fault) {
-  broken_ = zone;
-  fault_ = fault;
-  // The nodes stand behind the etcd members; they go first, as nothing warns them.
-  for (auto process = processes_.rbegin(); process != processes_.rend(); ++process) {
-    if (process->zone != zone || fault == Fault::kNone) continue;
-    // A member that is cut off is as good as stopped: its peers are not behind the proxy.
-    if (fault == Fault::kCut && process->is_node) continue;
-    process->child->Signal(fault == Fault::kKill ? SIGKILL : SIGSTOP);
-  }
-  return fault == Fault::kCut ? SetCut(zone, "cut") : absl::OkStatus();
-}
-
-absl::Status LocalCluster::Heal() {
-  for (Process& process : processes_) {
-    if (process.zone != broken_) continue;
-    if (fault_ == Fault::kKill) {
-      process.child->WaitForEnd(absl::Seconds(5));
-      FOREBAY_RETURN_IF_ERROR(StartProcess(process));
-    } else {
-      process.child->Signal(SIGCONT);
-    }
-  }
-  if (fault_ == Fault::kCut) FOREBAY_RETURN_IF_ERROR(SetCut(broken_, "heal"));
-  fault_ = Fault::kNone;
-  broken_ = ZoneId();
-  return absl::OkStatus();
-}
-
 absl::Status LocalCluster::CheckRunning() {
   for (Process& process : processes_) {
-    if (fault_ == Fault::kKill && process.zone == broken_) continue;
-    if (process.child->Running()) continue;
+    if (process.may_end || process.child->Running()) continue;
     return absl::UnavailableError(
         absl::StrCat(process.name, " ended with ", process.child->HowItEnded(),
                      process.is_node ? "" : " (is the package etcd-server installed?)",
@@ -320,7 +310,9 @@ absl::Status LocalCluster::CheckRunning() {
 
 void LocalCluster::Stop() {
   for (Process& process : processes_) {
-    if (process.is_node && process.child) process.child->Signal(SIGTERM);
+    if (!process.is_node || !process.child) continue;
+    process.child->Signal(SIGCONT);
+    process.child->Signal(SIGTERM);
   }
   const RealClock clock;
   const absl::Time until = clock.Now() + kStopLimit;

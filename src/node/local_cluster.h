@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "forebay/options.h"
 #include "node/child_process.h"
+#include "node/local_disk.h"
 #include "node/local_ports.h"
 #include "rpc/remote_cluster.h"
 
@@ -24,19 +25,23 @@ enum class Fault {
   kCut,     // nothing passes between the zone and the others; healed by letting it pass
 };
 
+// What passes between a zone and the others.
+enum class Cut { kNone, kBoth, kOutgoing, kIncoming };
+
 struct LocalSink {
   SinkId name;
   std::string url;
 };
 
 struct LocalClusterOptions {
-  std::string directory;  // an empty folder; holds data, configurations and logs
+  std::string directory = {};  // an empty folder; holds data, configurations and logs
   int zones = 3;
   int nodes_per_zone = 1;
   bool etcd = false;  // else SQLite
   bool cuttable = false;
-  StreamOptions stream;
-  std::vector<LocalSink> sinks;
+  bool disks = false;  // each node has a LocalDisk; this thread is allowed to
+  StreamOptions stream = {};
+  std::vector<LocalSink> sinks = {};
 };
 
 // Confined to one thread, as its child processes are.
@@ -50,7 +55,10 @@ class LocalCluster {
   // "host:port" of every node.
   std::vector<std::string> addresses() const;
   std::vector<ZoneId> zones() const;
+  bool has_etcd() const { return options_.etcd; }
   std::vector<pid_t> node_pids() const;
+  // "a1", "b1", ...
+  std::vector<std::string> node_names() const;
   // Data folders of the nodes.
   std::vector<std::string> data_directories() const;
   RemoteCluster& remote() { return *remote_; }
@@ -59,6 +67,24 @@ class LocalCluster {
   absl::Status Break(const ZoneId& zone, Fault fault);
   // Heals what Break broke.
   absl::Status Heal();
+
+  // One process, named as its log file is: "a1", "etcd-a". Those that were stopped here are missed
+  // by nobody until they are started.
+  void Kill(const std::string& name);
+  void Freeze(const std::string& name);
+  void Thaw(const std::string& name);
+  void AskToStop(const std::string& name);
+  bool Ended(const std::string& name);
+  absl::Status Start(const std::string& name);
+  // The network between a zone and the others; of the etcd members only what nodes say to them.
+  absl::Status SetCut(const ZoneId& zone, Cut cut);
+  // With disks. These nodes and whatever they had not synced are gone, all at the same time.
+  absl::Status CutPower(const std::vector<std::string>& nodes);
+  absl::Status RestorePower(const std::vector<std::string>& nodes);
+  absl::Status FillDisk(const std::string& node);
+  // A node that has ended meanwhile is started again, as a service manager would.
+  absl::Status MakeRoom(const std::string& node);
+
   // UNAVAILABLE: a process ended that should run.
   absl::Status CheckRunning();
   // Asks the nodes to stop, in order, and waits. Those that do not end in time are killed.
@@ -72,7 +98,9 @@ class LocalCluster {
     uint16_t port = 0;       // of clients
     uint16_t peer_port = 0;  // etcd only
     std::vector<std::string> command;
+    std::unique_ptr<LocalDisk> disk;
     std::unique_ptr<ChildProcess> child;
+    bool may_end = false;  // it was stopped here, or its disk is full
   };
 
   explicit LocalCluster(LocalClusterOptions options) : options_(std::move(options)) {}
@@ -85,10 +113,11 @@ class LocalCluster {
   absl::StatusOr<uint16_t> PortTo(const Process& from, const Process& to);
   absl::StatusOr<std::string> NodeConfigText(const Process& node);
   absl::StatusOr<std::string> MetadataOf(const Process& node);
+  absl::Status MakeDisks();
   absl::Status StartProcess(Process& process);
   absl::Status WaitUntilReady();
   absl::StatusOr<std::string> AskProxy(const std::string& line);
-  absl::Status SetCut(const ZoneId& zone, const char* verb);
+  Process& Find(const std::string& name);
 
   const LocalClusterOptions options_;
   LocalPorts ports_;
@@ -105,7 +134,12 @@ class LocalCluster {
   Fault fault_ = Fault::kNone;
 };
 
-// Every partition has an owner that answers, and every copy that the stream asks for is there.
+// Every node answers and is heard of, and every partition of the stream has an owner that answers.
+bool AllUp(const ClusterStatus& status, const StreamOptions& stream);
+// Every copy that the stream asks for is there, of as many as there are nodes. Under load a replica
+// may be a block behind at any moment, and this is then false for that moment.
+bool HasAllCopies(const PartitionStatus& partition, const StreamOptions& stream, size_t nodes);
+// All up, with all copies.
 bool FullyReplicated(const ClusterStatus& status, const StreamOptions& stream);
 
 }  // namespace forebay
