@@ -1,13 +1,17 @@
 // Child processes and the cuttable proxy that the drill stands on.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "node/child_process.h"
 #include "node/cut_proxy.h"
+#include "node/local_disk.h"
 
 namespace forebay {
 namespace {
@@ -130,6 +134,39 @@ TEST_F(CutProxyTest, HoldsBackOneDirectionOnlyWhenCutOneWay) {
 
 TEST_F(CutProxyTest, NamesARouteItDoesNotKnow) {
   EXPECT_THAT(proxy_.SetPasses("b>c", {}).ToString(), HasSubstr("no route b>c"));
+}
+
+// What a chaos drill calls a power cut is one. (G1)
+TEST(LocalDisk, LosesWhatWasNotSyncedWhenItsPowerIsCut) {
+  if (const absl::Status allowed = LocalDisk::Allow(); !allowed.ok()) {
+    GTEST_SKIP() << allowed.message();
+  }
+  const std::string folder = ::testing::TempDir() + "/disk";
+  const auto disk =
+      LocalDisk::Make({.folder = folder, .log = folder + ".log", .size_bytes = 64 << 20});
+  ASSERT_TRUE(disk.ok()) << disk.status();
+  const int file = ::open((folder + "/file").c_str(), O_WRONLY | O_CREAT, 0600);
+  ASSERT_EQ(::write(file, "synced", 6), 6);
+  ASSERT_EQ(::fsync(file), 0);
+  ASSERT_EQ(::write(file, " and not", 8), 8);
+  ASSERT_TRUE((*disk)->CutPower().ok());
+  EXPECT_LT(::fsync(file), 0);
+  ::close(file);
+  const absl::Status back = (*disk)->RestorePower();
+  ASSERT_TRUE(back.ok()) << back;
+  std::ifstream again(folder + "/file");
+  std::string text;
+  std::getline(again, text);
+  EXPECT_EQ(text, "synced");
+  again.close();
+
+  ASSERT_TRUE((*disk)->Fill().ok());
+  const int more = ::open((folder + "/more").c_str(), O_WRONLY | O_CREAT, 0600);
+  const std::string block(1 << 20, 'x');
+  EXPECT_LT(::write(more, block.data(), block.size()), static_cast<ssize_t>(block.size()));
+  EXPECT_TRUE((*disk)->MakeRoom().ok());
+  EXPECT_EQ(::write(more, block.data(), block.size()), static_cast<ssize_t>(block.size()));
+  ::close(more);
 }
 
 }  // namespace

@@ -323,6 +323,7 @@ class Timeline {
     chart.series.push_back(OfSamples(
         "partitions without an owner", "#dc2626",
         [](const ClusterSample& sample) { return static_cast<double>(sample.without_owner); }));
+    chart.series.back().line = false;
     return Scaled(std::move(chart));
   }
 
@@ -381,13 +382,13 @@ class Timeline {
       svg_.Text(x + 24, y, name, {});
       x += SvgWidth(name, 12) + 48;
     }
-    svg_.Rect({x, y - 6.5, 18, 5}, {.fill = "#475569", .opacity = 0.35});
-    svg_.Text(x + 24, y, "until all copies were back, or the sink had caught up", {});
-    svg_.Text(
-        kLeft, y + 22,
-        "Each second of the rate is counted from the acknowledgements that producers got; lag "
-        "and copies are what the nodes' status said.",
-        {.fill = kMuted});
+    svg_.Rect({kLeft, y + 15.5, 18, 5}, {.fill = "#475569", .opacity = 0.35});
+    svg_.Text(kLeft + 24, y + 22,
+              "from the end of a fault until all copies were back, or the sink had caught up", {});
+    svg_.Text(kLeft, y + 44,
+              "The rate counts the acknowledgements that producers got in each second; lag and "
+              "copies are what the status of the nodes said.",
+              {.fill = kMuted});
   }
 
   const DrillOptions& options_;
