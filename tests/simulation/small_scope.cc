@@ -157,27 +157,17 @@ void SmallWorld::Take(const SmallStep& step) {
                         .value());
   }
   switch (step.kind) {
-    case Kind::kAppend: {
-      left_.appends--;
-      const Ticket ticket = tickets_.size() + 1;
-      tickets_[ticket] = step.index;
-      OwnerOutput out;
-      node.owner->Append(BlockOf(step.index), ticket, kNow, out);
-      node.owner->Mirror(kNow, out);
-      Finish(node, std::move(out));
+    case Kind::kAppend:
+      Append(node, step.index);
       break;
-    }
     case Kind::kDeliver:
-    case Kind::kRepeat: {
-      const Letter letter = letters_[step.index];
-      if (step.kind == Kind::kRepeat) {
-        left_.faults--;
-      } else {
-        letters_.erase(letters_.begin() + step.index);
-      }
-      Hear(nodes_[IndexOfNode(letter.to)], letter.from, letter.message);
+      Deliver(step.index);
       break;
-    }
+    case Kind::kRepeat:
+      left_.faults--;
+      letters_.push_back(letters_[step.index]);
+      Deliver(step.index);
+      break;
     case Kind::kSync:
       Sync(node);
       break;
@@ -215,6 +205,22 @@ void SmallWorld::Take(const SmallStep& step) {
   }
   DropDeadLetters();
   Check();
+}
+
+void SmallWorld::Append(Node& node, size_t block) {
+  left_.appends--;
+  const Ticket ticket = tickets_.size() + 1;
+  tickets_[ticket] = block;
+  OwnerOutput out;
+  node.owner->Append(BlockOf(block), ticket, kNow, out);
+  node.owner->Mirror(kNow, out);
+  Finish(node, std::move(out));
+}
+
+void SmallWorld::Deliver(size_t index) {
+  const Letter letter = letters_[index];
+  letters_.erase(letters_.begin() + static_cast<std::ptrdiff_t>(index));
+  Hear(nodes_[IndexOfNode(letter.to)], letter.from, letter.message);
 }
 
 void SmallWorld::Sync(Node& node) {

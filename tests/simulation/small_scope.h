@@ -107,6 +107,8 @@ class SmallWorld {
   void Finish(Node& node, OwnerOutput out);
   void Own(Node& node, ProducerTable table);
   void Restart(Node& node);
+  void Append(Node& node, size_t block);
+  void Deliver(size_t index);
   void Sync(Node& node);
   void BeginTakeover(Node& node);
   void SwapTakeover(Node& node);
