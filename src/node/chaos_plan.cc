@@ -38,7 +38,8 @@ Range HoldOf(ChaosKind kind) {
     case ChaosKind::kRestartAll:
       break;
   }
-  return {absl::Seconds(4), absl::Seconds(4)};  // a node
+  // A node: it hands over, ends, comes back and gets what it missed.
+  return {absl::Seconds(7), absl::Seconds(7)};
 }
 
 bool OfANode(ChaosKind kind) {
