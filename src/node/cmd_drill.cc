@@ -53,8 +53,8 @@ constexpr char kFooter[] =
     "Exit codes: 0 nothing lost, duplicated or out of order; 1 something was, or not every event "
     "was acknowledged, or not every copy was back in time; 2 wrong usage; 3 something did not "
     "start.\n"
-    "Examples: forebay drill --fault freeze --events 20000 --metadata etcd --json drill.json\n"
-    "          forebay drill --chaos --minutes 5 --seed 7 --sink postgres --timeline drill.svg";
+    "Example: forebay drill --fault freeze --events 20000 --metadata etcd --json drill.json\n"
+    "Example: forebay drill --chaos --minutes 5 --seed 7 --sink postgres --timeline drill.svg";
 
 Fault FaultOf(const std::string& name) {
   for (const Fault fault : {Fault::kKill, Fault::kFreeze, Fault::kCut}) {
