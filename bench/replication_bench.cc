@@ -58,13 +58,14 @@ class Trio {
     owner_ = std::make_unique<OwnerCore>(PartitionId{StreamId("web"), 0}, open, ProducerTable(),
                                          OwnerOptions(), now_);
     OwnerOutput out;
-    owner_->Start(now_, out);
+    owner_->Mirror(now_, out);
     Deliver(std::move(out));
   }
 
   void Append(Block block) {
     OwnerOutput out;
     owner_->Append(std::move(block), ++ticket_, now_, out);
+    owner_->Mirror(now_, out);
     Deliver(std::move(out));
   }
   uint64_t acknowledged() const { return acknowledged_; }
