@@ -12,6 +12,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kRequired[] =
     "node: a1\nzone: a\ndata_directory: /tmp/a1\nmetadata: sqlite:/tmp/meta.db\n";
@@ -93,6 +94,50 @@ TEST(Config, ReportsEveryMistakeInTheOrderOfTheFile) {
   EXPECT_EQ(problems[2], "5:1: lisen: no such setting; did you mean 'listen'?");
   EXPECT_THAT(problems[3], HasSubstr("7:11: batch.linger: '2' is not a duration; write a number "
                                      "and a unit, as in 2ms"));
+}
+
+TEST(Config, RefusesToListenWhereOthersReachItWithoutTls) {
+  const auto problems = [](const std::string& listen) {
+    return Problems(std::string(kRequired) + "listen: " + listen + "\n");
+  };
+  for (const char* own : {"127.0.0.1:7400", "127.0.0.2:0", "localhost:7400", "'[::1]:7400'"}) {
+    EXPECT_THAT(problems(own), IsEmpty()) << own;
+  }
+  for (const char* open : {"0.0.0.0:7400", "10.0.0.1:7400", "'[::]:7400'", "node-a:7400"}) {
+    EXPECT_THAT(problems(open), Contains(HasSubstr("allow_plaintext: true"))) << open;
+    EXPECT_THAT(problems(std::string(open) + "\nallow_plaintext: true"), IsEmpty()) << open;
+    EXPECT_THAT(problems(std::string(open) + "\ntls: {certificate: c, key: k, ca: a}"), IsEmpty())
+        << open;
+  }
+}
+
+TEST(Config, ReadsAccessRules) {
+  const std::string digest(64, 'a');
+  const std::string tls = std::string(kRequired) + "tls: {certificate: c, key: k, ca: a}\n";
+  const ParsedConfig parsed =
+      ParseConfig(tls + "access: [{name: shop, append: 'web, orders', token_sha256: " + digest +
+                  "}, {name: ops, read: '*', admin: '*'}]\n");
+  EXPECT_THAT(parsed.problems, IsEmpty());
+  const std::vector<AccessRule>& rules = parsed.config.buffer.access;
+  ASSERT_EQ(rules.size(), 2u);
+  EXPECT_THAT(rules[0].append, ::testing::ElementsAre("web", "orders"));
+  EXPECT_EQ(rules[0].token_sha256, digest);
+  EXPECT_THAT(rules[1].admin, ::testing::ElementsAre("*"));
+
+  EXPECT_THAT(Problems(std::string(kRequired) + "access: [{name: shop, append: web}]\n"),
+              Contains(HasSubstr("without tls")));
+  EXPECT_THAT(Problems(tls + "access: [{name: shop, append: Web}]\n"),
+              Contains(HasSubstr("access[0]: a stream is 'Web'")));
+}
+
+// Someone writes the token where its digest belongs.
+TEST(Config, NeverShowsWhatStandsInPlaceOfATokensDigest) {
+  const std::vector<std::string> problems =
+      Problems(std::string(kRequired) +
+               "tls: {certificate: c, key: k, ca: a}\naccess: [{name: shop, token_sha256: "
+               "my-secret-token}]\n");
+  EXPECT_THAT(problems, Contains(HasSubstr("token_sha256 is 15 characters long")));
+  EXPECT_THAT(problems, Not(Contains(HasSubstr("my-secret-token"))));
 }
 
 TEST(Config, SaysWhichSectionASettingBelongsTo) {

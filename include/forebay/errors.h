@@ -7,6 +7,8 @@
 //   FAILED_PRECONDITION: this producer is fenced or has a gap in its sequence; start a new one.
 //   DEADLINE_EXCEEDED: outcome unknown; send again with the same producer and sequence.
 //   ABORTED: outcome unknown, as the segment it was written in is gone; send again likewise.
+//   UNAUTHENTICATED: nobody knows the caller; show a certificate or a token.
+//   PERMISSION_DENIED: the nodes' access rules do not let the caller do this.
 //   DATA_LOSS: a stored byte is damaged and no healthy copy answered; see docs/OPERATIONS.md.
 #pragma once
 

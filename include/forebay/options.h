@@ -95,6 +95,31 @@ struct SinkBinding {
   absl::Duration keep_after_delivery = absl::Seconds(10);
 };
 
+// Mutual TLS, with PEM files. Connections made after a file has changed use the new one.
+struct TlsOptions {
+  std::string certificate;  // ours, followed by intermediate ones if there are any
+  std::string key;          // of `certificate`
+  std::string ca;           // who signs the certificates that we accept
+
+  bool enabled() const { return !certificate.empty() || !key.empty() || !ca.empty(); }
+  // Whether the right ones are there; nothing is read. A client that shows a token instead of a
+  // certificate needs only `ca`.
+  absl::Status Validate(bool certificate_required) const;
+};
+
+// What one caller may do. Streams by name, or "*" for all.
+struct AccessRule {
+  std::string name;  // in the caller's certificate: common name, DNS name or URI
+  // Given: whoever shows a bearer token with this SHA-256 (64 hex digits), instead of a
+  // certificate; `name` is then for messages only.
+  std::string token_sha256;
+  std::vector<std::string> append;
+  std::vector<std::string> read;
+  std::vector<std::string> admin;  // "*" for what concerns a whole node
+
+  absl::Status Validate() const;
+};
+
 // A Buffer is a node linked into a process.
 struct BufferOptions {
   NodeId node;                 // unique; 1 to 64 of [a-z0-9-]
@@ -104,6 +129,12 @@ struct BufferOptions {
   std::string metadata;
   std::string listen = "127.0.0.1:0";  // for peers and clients; port 0 = any free port
   std::string advertise;               // what others dial; empty = the address listened on
+  // A node's certificate must hold the DNS name "<node>.node.forebay", and the host that others
+  // dial. Without TLS a node listens on loopback only,
+  TlsOptions tls;
+  bool allow_plaintext = false;  // unless this says that nobody else can reach the address.
+  // None: everyone (with TLS: everyone with a certificate) may do everything. Rules need TLS.
+  std::vector<AccessRule> access;
   // For tests of outages: dial a peer's address through another one (node id -> address).
   std::map<NodeId, std::string> dial_instead;
   std::vector<StreamOptions> streams;  // created when they do not exist
@@ -114,13 +145,17 @@ struct BufferOptions {
   size_t memtable_bytes = 64 << 20;
 
   absl::Status Validate() const;
+  // The part of it about `listen`, `tls` and `allow_plaintext`.
+  absl::Status ValidateListen() const;
 };
 
 // A Client appends to remote nodes.
 struct ClientOptions {
   std::vector<std::string> nodes;  // "host:port" of some nodes; the others are found through them
   StreamId stream;
-  ZoneId zone;  // prefers owners in this zone for events without a key; empty = any
+  ZoneId zone;             // prefers owners in this zone for events without a key; empty = any
+  TlsOptions tls;          // needed where the nodes have TLS
+  std::string token_file;  // a bearer token to show; read at Connect
   BatchOptions batch;
 
   absl::Status Validate() const;

@@ -21,6 +21,12 @@ bool IsName(const std::string& name) {
   return true;
 }
 
+bool IsLoopback(const std::string& address) {
+  const std::string host = address.substr(0, address.rfind(':'));
+  return host.rfind("127.", 0) == 0 || host == "localhost" || host == "[::1]" ||
+         address.rfind("unix:", 0) == 0;
+}
+
 constexpr char kNameRule[] = "1 to 64 of a-z, 0-9, '-', '_' and '.'";
 
 }  // namespace
@@ -60,6 +66,50 @@ absl::Status BatchOptions::Validate() const {
   return absl::OkStatus();
 }
 
+absl::Status TlsOptions::Validate(bool certificate_required) const {
+  if (!enabled()) return absl::OkStatus();
+  if (ca.empty()) {
+    return OutOfRange("tls.ca", "empty", "a PEM file with the certificates of who signs ours");
+  }
+  const bool none = certificate.empty() && key.empty();
+  if ((certificate.empty() || key.empty()) && (certificate_required || !none)) {
+    return OutOfRange(certificate.empty() ? "tls.certificate" : "tls.key", "empty",
+                      "a PEM file: tls needs certificate, key and ca together");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AccessRule::Validate() const {
+  if (name.empty()) return OutOfRange("name", "empty", "a name in the caller's certificate");
+  const bool is_hex = token_sha256.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+  if (!token_sha256.empty() && (token_sha256.size() != 64 || !is_hex)) {
+    // Not what it is: it may be the token itself, by mistake.
+    return OutOfRange("token_sha256", absl::StrCat(token_sha256.size(), " characters long"),
+                      "64 hex digits, as sha256sum prints them");
+  }
+  for (const auto* streams : {&append, &read, &admin}) {
+    for (const std::string& stream : *streams) {
+      if (stream != "*" && !IsName(stream)) {
+        return OutOfRange("a stream", "'" + stream + "'", absl::StrCat("* or ", kNameRule));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BufferOptions::ValidateListen() const {
+  if (!access.empty() && !tls.enabled()) {
+    return absl::InvalidArgumentError(
+        "access has rules, but without tls (certificate, key, ca) nobody can be recognized");
+  }
+  if (tls.enabled() || allow_plaintext || IsLoopback(listen)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "listen is ", listen,
+      ", which others can reach, but without TLS nobody has to show who they are: set tls "
+      "(certificate, key, ca), or listen on 127.0.0.1, or set allow_plaintext: true if the network "
+      "around this node lets nobody else in"));
+}
+
 absl::Status BufferOptions::Validate() const {
   if (!IsName(node.value())) return OutOfRange("node", "'" + node.value() + "'", kNameRule);
   if (!IsName(zone.value())) return OutOfRange("zone", "'" + zone.value() + "'", kNameRule);
@@ -73,12 +123,22 @@ absl::Status BufferOptions::Validate() const {
   for (const StreamOptions& stream : streams) {
     if (absl::Status status = stream.Validate(); !status.ok()) return status;
   }
+  if (absl::Status status = tls.Validate(true); !status.ok()) return status;
+  if (absl::Status status = ValidateListen(); !status.ok()) return status;
+  for (const AccessRule& rule : access) {
+    if (absl::Status status = rule.Validate(); !status.ok()) return status;
+  }
   return batch.Validate();
 }
 
 absl::Status ClientOptions::Validate() const {
   if (nodes.empty()) return OutOfRange("nodes", "empty", "at least one host:port");
   if (!IsName(stream.value())) return OutOfRange("stream", "'" + stream.value() + "'", kNameRule);
+  if (absl::Status status = tls.Validate(false); !status.ok()) return status;
+  if (!token_file.empty() && !tls.enabled()) {
+    return absl::InvalidArgumentError(
+        "token_file needs tls.ca: a token is never sent in the clear");
+  }
   return batch.Validate();
 }
 

@@ -19,6 +19,12 @@ absl::Status WithContext(const absl::Status& status, const Parts&... parts) {
   return out;
 }
 
+// Whether a caller's certificate or token is not good enough, which trying again does not change.
+inline bool IsAccessRefused(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnauthenticated ||
+         status.code() == absl::StatusCode::kPermissionDenied;
+}
+
 // Debian's Abseil has a string_view of its own; this is the bridge to it.
 inline absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 

@@ -20,9 +20,11 @@ constexpr absl::Duration kConnectRetry = absl::Milliseconds(100);
 
 class RemoteClient final : public Client {
  public:
-  explicit RemoteClient(ClientOptions options) : options_(std::move(options)) {
+  RemoteClient(ClientOptions options, std::shared_ptr<const Credentials> credentials)
+      : options_(std::move(options)) {
     GrpcIngestLinkOptions link;
     link.seeds = options_.nodes;
+    link.credentials = std::move(credentials);
     link_ = std::make_unique<GrpcIngestLink>(loop_, std::move(link));
   }
   ~RemoteClient() override {
@@ -45,7 +47,7 @@ class RemoteClient final : public Client {
       const std::optional<absl::Status> answer = described->TakeWithin(clock_, left);
       if (!answer.has_value()) break;
       status = *answer;
-      if (status.ok() || absl::IsNotFound(status)) break;
+      if (status.ok() || absl::IsNotFound(status) || IsAccessRefused(status)) break;
       Handover<bool>::Make()->TakeWithin(clock_, kConnectRetry);
     }
     if (!status.ok()) return WithContext(status, "connect to ", options_.nodes.front());
@@ -78,7 +80,10 @@ class RemoteClient final : public Client {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
   FOREBAY_RETURN_IF_ERROR(options.Validate());
-  auto client = std::make_unique<RemoteClient>(std::move(options));
+  absl::StatusOr<std::shared_ptr<const Credentials>> credentials =
+      Credentials::Load(options.tls, /*node=*/{}, options.token_file);
+  if (!credentials.ok()) return credentials.status();
+  auto client = std::make_unique<RemoteClient>(std::move(options), *std::move(credentials));
   FOREBAY_RETURN_IF_ERROR(client->Connect());
   return client;
 }

@@ -115,7 +115,8 @@ class NodeAssembly::Impl {
   std::vector<std::unique_ptr<ThreadExecutor>> sink_workers_;
 
   std::unique_ptr<MetadataStore> metadata_;
-  std::unique_ptr<WalStore> store_;  // replaced under the lock
+  std::unique_ptr<WalStore> store_;                 // replaced under the lock
+  std::shared_ptr<const Credentials> credentials_;  // shared by all connections
   std::unique_ptr<GrpcTransport> messages_;
   std::unique_ptr<GrpcTransport> heartbeats_;
   std::unique_ptr<RpcServer> server_;
@@ -161,7 +162,12 @@ absl::Status NodeAssembly::Impl::OpenStores() {
 }
 
 absl::Status NodeAssembly::Impl::Listen() {
+  absl::StatusOr<std::shared_ptr<const Credentials>> credentials =
+      Credentials::Load(options_.tls, options_.node);
+  if (!credentials.ok()) return credentials.status();
+  credentials_ = *std::move(credentials);
   GrpcTransportOptions transport;
+  transport.credentials = credentials_;
   transport.self = options_.node;
   transport.dial_instead = options_.dial_instead;
   messages_ = std::make_unique<GrpcTransport>(transport);
@@ -170,6 +176,8 @@ absl::Status NodeAssembly::Impl::Listen() {
   RpcServerOptions server;
   server.listen = options_.listen;
   server.dial_instead = options_.dial_instead;
+  server.credentials = credentials_;
+  server.access = options_.access;
   absl::StatusOr<std::unique_ptr<RpcServer>> listening =
       RpcServer::Listen(std::move(server), *messages_, *heartbeats_);
   if (!listening.ok()) return listening.status();
@@ -252,6 +260,7 @@ void NodeAssembly::Impl::StartReplication() {
   GrpcIngestLinkOptions link;
   link.dial_instead = options_.dial_instead;
   link.local = Backend();
+  link.credentials = credentials_;
   link_ = std::make_unique<GrpcIngestLink>(produce_loop_, std::move(link));
   appenders_ =
       std::make_unique<Appenders>(clock_, produce_loop_, *link_, options_.zone, options_.batch);

@@ -139,7 +139,9 @@ absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
   std::vector<std::unique_ptr<BenchProducer>> producers;
   for (int i = 0; i < options.producers; ++i) {
     ClientOptions client_options;
-    client_options.nodes = options.nodes;
+    client_options.nodes = options.nodes.addresses;
+    client_options.tls = options.nodes.tls;
+    client_options.token_file = options.nodes.token_file;
     client_options.stream = options.stream;
     auto client = Client::Connect(client_options);
     if (!client.ok()) return client.status();

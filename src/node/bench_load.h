@@ -12,11 +12,12 @@
 #include "forebay/ids.h"
 #include "node/event_source.h"
 #include "node/latency_histogram.h"
+#include "rpc/remote_cluster.h"
 
 namespace forebay {
 
 struct BenchLoadOptions {
-  std::vector<std::string> nodes;
+  RemoteNodes nodes;
   StreamId stream;
   int producers = 4;
   // Events a second of all producers together, whatever the answers (open loop). 0: as many as

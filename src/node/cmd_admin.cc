@@ -12,7 +12,7 @@ namespace {
 constexpr char kExitCodes[] = "Exit codes: 0 done, 1 refused, 2 no such thing, 3 no node answers.";
 
 struct Asked {
-  std::vector<std::string> nodes;
+  RemoteNodes nodes;
   absl::Duration limit = absl::Seconds(15);
   std::string stream;
   uint32_t partition = 0;

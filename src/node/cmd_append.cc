@@ -19,7 +19,7 @@ namespace forebay {
 namespace {
 
 struct Asked {
-  std::vector<std::string> nodes;
+  RemoteNodes nodes;
   std::string stream;
   std::string input = "-";
   bool strict = false;
@@ -40,7 +40,9 @@ class Appender {
     const absl::StatusOr<StreamId> stream = ChooseStream(cluster, asked_.stream);
     if (!stream.ok()) return Fail(stream.status());
     ClientOptions options;
-    options.nodes = asked_.nodes;
+    options.nodes = asked_.nodes.addresses;
+    options.tls = asked_.nodes.tls;
+    options.token_file = asked_.nodes.token_file;
     options.stream = *stream;
     options.batch.give_up_after = asked_.give_up_after;
     auto client = Client::Connect(options);

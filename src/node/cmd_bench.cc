@@ -22,7 +22,7 @@ namespace forebay {
 namespace {
 
 struct Asked {
-  std::vector<std::string> nodes;
+  RemoteNodes nodes;
   bool self_contained = false;
   std::string stream;
   std::string input;
@@ -62,7 +62,7 @@ class Bench {
                                                               : EventSource::FromFile(asked_.input);
     if (!source.ok()) return source.status();
     source_ = *std::move(source);
-    if (asked_.nodes.empty()) return StartCluster();
+    if (asked_.nodes.addresses.empty()) return StartCluster();
     RemoteCluster remote(asked_.nodes);
     const absl::StatusOr<StreamId> stream = ChooseStream(remote, asked_.stream);
     if (!stream.ok()) return stream.status();
@@ -129,7 +129,7 @@ class Bench {
     if (!cluster.ok()) return cluster.status();
     cluster_ = *std::move(cluster);
     pids_ = cluster_->node_pids();
-    load_.nodes = cluster_->addresses();
+    load_.nodes.addresses = cluster_->addresses();
     load_.stream = stream.name;
     return absl::OkStatus();
   }
@@ -207,9 +207,9 @@ int Run(const Asked& asked) {
   nlohmann::ordered_json json = {{"event_bytes", bench.event_bytes()},
                                  {"producers", asked.load.producers},
                                  {"measurements", nlohmann::ordered_json::array()}};
-  std::cout << absl::StrFormat("events of %.0f bytes, %d producers, %s\n", bench.event_bytes(),
-                               asked.load.producers,
-                               asked.nodes.empty() ? "three nodes started here" : "running nodes");
+  std::cout << absl::StrFormat(
+      "events of %.0f bytes, %d producers, %s\n", bench.event_bytes(), asked.load.producers,
+      asked.nodes.addresses.empty() ? "three nodes started here" : "running nodes");
   uint64_t failed = 0;
   for (const std::string loop : {"closed", "open"}) {
     if (asked.loop != "both" && asked.loop != loop) continue;
@@ -230,11 +230,12 @@ int Run(const Asked& asked) {
 void AddBenchCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("bench", "Measure throughput and latency");
   auto asked = std::make_shared<Asked>();
-  command->add_option("--nodes", asked->nodes, "Running nodes, as host:port,host:port")
+  command->add_option("--nodes", asked->nodes.addresses, "Running nodes, as host:port,host:port")
       ->envname("FOREBAY_NODES")
       ->delimiter(',');
   command->add_flag("--self-contained", asked->self_contained,
                     "Start three nodes on this machine (the default without --nodes)");
+  AddTlsOptions(*command, asked->nodes);
   command->add_option("--stream", asked->stream, "With --nodes (default: the only one there is)");
   command->add_option("--loop", asked->loop, "closed = as fast as it goes, open = at --rate, both")
       ->check(CLI::IsMember({"closed", "open", "both"}))
@@ -269,7 +270,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
       "Exit codes: 0 done, 1 some appends failed, 2 wrong usage, 3 out of reach.\n"
       "Example: forebay bench --loop open --rate 5000 --event-bytes 400");
   command->callback([asked, &exit_code] {
-    if (asked->self_contained) asked->nodes.clear();
+    if (asked->self_contained) asked->nodes.addresses.clear();
     exit_code = Run(*asked);
   });
 }

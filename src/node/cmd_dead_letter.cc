@@ -14,7 +14,7 @@ namespace forebay {
 namespace {
 
 struct Asked {
-  std::vector<std::string> nodes;
+  RemoteNodes nodes;
   std::string stream;
   bool json = false;
   absl::Duration limit = absl::Seconds(15);

@@ -12,7 +12,7 @@ void AddStatusCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "status", "Show zones, nodes, partitions, sinks, and what is under-replicated");
   struct Asked {
-    std::vector<std::string> nodes;
+    RemoteNodes nodes;
     bool json = false;
     absl::Duration limit = absl::Seconds(3);
   };

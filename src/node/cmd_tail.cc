@@ -15,7 +15,7 @@ namespace forebay {
 namespace {
 
 struct Asked {
-  std::vector<std::string> nodes;
+  RemoteNodes nodes;
   std::string stream;
   std::vector<uint32_t> partitions;
   std::string from = "start";

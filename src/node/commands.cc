@@ -5,12 +5,26 @@
 
 namespace forebay {
 
-void AddNodesOption(CLI::App& command, std::vector<std::string>& nodes) {
-  nodes = {"127.0.0.1:7400"};
-  command.add_option("--nodes", nodes, "Some nodes, as host:port,host:port; the others are found")
+void AddNodesOption(CLI::App& command, RemoteNodes& nodes) {
+  nodes.addresses = {"127.0.0.1:7400"};
+  command
+      .add_option("--nodes", nodes.addresses,
+                  "Some nodes, as host:port,host:port; the others are found")
       ->envname("FOREBAY_NODES")
       ->delimiter(',')
       ->capture_default_str();
+  AddTlsOptions(command, nodes);
+}
+
+void AddTlsOptions(CLI::App& command, RemoteNodes& nodes) {
+  TlsOptions& tls = nodes.tls;
+  command.add_option("--tls-certificate", tls.certificate, "Our certificate, a PEM file")
+      ->envname("FOREBAY_TLS_CERTIFICATE");
+  command.add_option("--tls-key", tls.key, "Its key, a PEM file")->envname("FOREBAY_TLS_KEY");
+  command.add_option("--tls-ca", tls.ca, "Who signs the nodes' certificates, a PEM file")
+      ->envname("FOREBAY_TLS_CA");
+  command.add_option("--token-file", nodes.token_file, "A file with a bearer token to show")
+      ->envname("FOREBAY_TOKEN_FILE");
 }
 
 CLI::Option* AddDurationOption(CLI::App& command, const std::string& name, absl::Duration& into,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "rpc/remote_cluster.h"
 
 namespace forebay {
 
@@ -22,8 +23,10 @@ void AddBenchCommand(CLI::App& app, int& exit_code);
 // Hidden: the drill's network between nodes.
 void AddProxyCommand(CLI::App& app, int& exit_code);
 
-// --nodes: "host:port" of some nodes; $FOREBAY_NODES, or 127.0.0.1:7400.
-void AddNodesOption(CLI::App& command, std::vector<std::string>& nodes);
+// --nodes: "host:port" of some nodes; $FOREBAY_NODES, or 127.0.0.1:7400. And --tls-certificate,
+// --tls-key, --tls-ca, --token-file; $FOREBAY_TLS_CERTIFICATE and so on.
+void AddNodesOption(CLI::App& command, RemoteNodes& nodes);
+void AddTlsOptions(CLI::App& command, RemoteNodes& nodes);
 // A duration as in "2ms" or "10s".
 CLI::Option* AddDurationOption(CLI::App& command, const std::string& name, absl::Duration& into,
                                const std::string& meaning);

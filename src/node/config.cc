@@ -29,6 +29,8 @@ class Parser {
               {{"dial_instead", [&](const YAML::Node& n, const std::string& p) { Dial(n, p); }},
                {"streams", List(table_.streams, config_.buffer.streams)},
                {"sinks", List(table_.sinks, config_.sinks)},
+               {"tls", Part(table_.tls, config_.buffer.tls)},
+               {"access", List(table_.access, config_.buffer.access)},
                {"batch", Part(table_.batch, config_.buffer.batch)},
                {"segment", Part(table_.segment, config_.buffer.segment)},
                {"liveness", Part(table_.liveness, config_.buffer.liveness)},
@@ -164,6 +166,8 @@ class Parser {
                          [&](const auto& setting) { return setting.name == name; });
     };
     if (has(table_.root)) return "the top level";
+    if (has(table_.tls)) return "tls";
+    if (has(table_.access)) return "access";
     if (has(table_.batch)) return "batch";
     if (has(table_.segment)) return "segment";
     if (has(table_.liveness)) return "liveness";

@@ -18,6 +18,7 @@ class Checker {
 
   std::vector<ConfigProblem> Run() {
     Addresses();
+    Security();
     Metadata();
     Streams();
     Sinks();
@@ -52,6 +53,17 @@ class Checker {
     for (const auto& [node, address] : config_.buffer.dial_instead) {
       Address(absl::StrCat("dial_instead.", node.value()), address);
     }
+  }
+
+  void Security() {
+    const absl::Status tls = config_.buffer.tls.Validate(/*certificate_required=*/true);
+    if (!tls.ok()) Problem("tls", std::string(tls.message()));
+    for (size_t i = 0; i < config_.buffer.access.size(); ++i) {
+      const absl::Status rule = config_.buffer.access[i].Validate();
+      if (!rule.ok()) Problem(absl::StrCat("access[", i, "]"), std::string(rule.message()));
+    }
+    const absl::Status listen = config_.buffer.ValidateListen();
+    if (!listen.ok()) Problem("listen", std::string(listen.message()));
   }
 
   // True when the text starts with one of the schemes; otherwise says so.

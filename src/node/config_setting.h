@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "node/units.h"
 
 namespace forebay {
@@ -123,6 +124,20 @@ Setting<S> DurationSetting(Doc doc, std::pair<absl::Duration, absl::Duration> ra
         return absl::OkStatus();
       },
       [field](const S& from) { return DurationText(from.*field); }};
+}
+
+// Words after one another, with commas.
+template <typename S>
+Setting<S> WordsSetting(Doc doc, std::string limits, std::vector<std::string> S::*field) {
+  return {doc.name,
+          doc.meaning,
+          std::move(limits),
+          doc.example,
+          [field](S& into, const std::string& text) {
+            into.*field = absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
+            return absl::OkStatus();
+          },
+          [field](const S& from) { return absl::StrJoin(from.*field, ", "); }};
 }
 
 // One word of a list; bool is {{"true", true}, {"false", false}}.

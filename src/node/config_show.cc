@@ -46,6 +46,11 @@ std::string DefaultConfig() {
   Section("# Created when they do not exist; may be empty.\nstreams:\n", table.streams, true, out);
   Section("# Where the events go; the same on every node. May be empty.\nsinks:\n", table.sinks,
           true, out);
+  Section("# Mutual TLS; all three or none. Changed files are read again by themselves.\ntls:\n",
+          table.tls, false, out);
+  absl::StrAppend(&out,
+                  "\n# Who may do what; none: everyone everything. Rules need tls.\naccess: []\n");
+  Show(table.access, AccessRule{}, {"#  - ", "#    "}, out);
   Section("# How events that start at this node are packed into blocks.\nbatch:\n", table.batch,
           false, out);
   Section("# When an owner opens a new segment.\nsegment:\n", table.segment, false, out);

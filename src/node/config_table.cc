@@ -31,6 +31,9 @@ std::vector<Setting<NodeConfig>> Root() {
                          "host:port", &B::listen)),
       buffer(TextSetting({"advertise", "What others dial; empty = the address listened on."},
                          "host:port", &B::advertise)),
+      buffer(ChoiceSetting<B, bool>(
+          {"allow_plaintext", "true: listen also where others can reach it, without tls."}, kYesNo,
+          &B::allow_plaintext)),
       buffer(SizeSetting({"memtable_bytes", "Memory of the write-ahead log's newest blocks."},
                          {kMiB, 4 * kGiB}, &B::memtable_bytes)),
   };
@@ -81,6 +84,30 @@ std::vector<Setting<SinkConfig>> Sinks() {
   };
 }
 
+std::vector<Setting<TlsOptions>> Tls() {
+  using T = TlsOptions;
+  return {
+      TextSetting({"certificate", "This node's, with the DNS name <node>.node.forebay."},
+                  "PEM file", &T::certificate),
+      TextSetting({"key", "Of the certificate."}, "PEM file", &T::key),
+      TextSetting({"ca", "Who signs the certificates of nodes and clients."}, "PEM file", &T::ca),
+  };
+}
+
+std::vector<Setting<AccessRule>> AccessRules() {
+  using A = AccessRule;
+  constexpr char kStreams[] = "streams, or \"*\" for all";
+  return {
+      TextSetting({"name", "A name in the caller's certificate.", "shop"}, "", &A::name),
+      TextSetting({"token_sha256", "Instead: of a bearer token that the caller shows."},
+                  "64 hex digits", &A::token_sha256),
+      WordsSetting({"append", "Streams it may append to."}, kStreams, &A::append),
+      WordsSetting({"read", "Streams it may tail."}, kStreams, &A::read),
+      WordsSetting({"admin", "Streams it may move and create; * also for nodes."}, kStreams,
+                   &A::admin),
+  };
+}
+
 std::vector<Setting<BatchOptions>> Batch() {
   using B = BatchOptions;
   return {
@@ -128,6 +155,8 @@ ConfigTable MakeConfigTable() {
   ConfigTable table{.root = Root(),
                     .streams = Streams(),
                     .sinks = Sinks(),
+                    .tls = Tls(),
+                    .access = AccessRules(),
                     .batch = Batch(),
                     .segment = Segment(),
                     .liveness = Liveness(),

@@ -12,6 +12,8 @@ struct ConfigTable {
   std::vector<Setting<NodeConfig>> root;
   std::vector<Setting<StreamOptions>> streams;  // of each element of the list
   std::vector<Setting<SinkConfig>> sinks;       // of each element of the list
+  std::vector<Setting<TlsOptions>> tls;
+  std::vector<Setting<AccessRule>> access;  // of each element of the list
   std::vector<Setting<BatchOptions>> batch;
   std::vector<Setting<SegmentOptions>> segment;
   std::vector<Setting<LivenessOptions>> liveness;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "forebay/v1/ingest.grpc.pb.h"
+#include "rpc/grpc_channel.h"
 #include "runtime/real_clock.h"
 
 namespace forebay {
@@ -91,20 +92,24 @@ absl::Status ForEachDeadLetter(RemoteCluster& cluster, const StreamId& stream, a
 }
 
 struct DeadLetterReplay::Stubs {
+  absl::StatusOr<std::shared_ptr<const Credentials>> credentials;
   std::vector<std::unique_ptr<v1::Ingest::Stub>> nodes;
 };
 
-DeadLetterReplay::DeadLetterReplay(const std::vector<std::string>& nodes, absl::Duration limit)
-    : stubs_(std::make_unique<Stubs>()), limit_(limit) {
-  for (const std::string& node : nodes) {
-    stubs_->nodes.push_back(
-        v1::Ingest::NewStub(grpc::CreateChannel(node, grpc::InsecureChannelCredentials())));
+DeadLetterReplay::DeadLetterReplay(const RemoteNodes& nodes, absl::Duration limit)
+    : stubs_(
+          std::make_unique<Stubs>(Stubs{Credentials::Load(nodes.tls, {}, nodes.token_file), {}})),
+      limit_(limit) {
+  if (!stubs_->credentials.ok()) return;
+  for (const std::string& address : nodes.addresses) {
+    stubs_->nodes.push_back(v1::Ingest::NewStub(Dial(address, stubs_->credentials->get())));
   }
 }
 
 DeadLetterReplay::~DeadLetterReplay() = default;
 
 absl::Status DeadLetterReplay::Replay(const FoundDeadLetter& found) {
+  FOREBAY_RETURN_IF_ERROR(stubs_->credentials.status());
   v1::AppendRequest request;
   request.set_stream(found.letter.partition.stream.value());
   request.set_partition(found.letter.partition.index);

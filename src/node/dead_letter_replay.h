@@ -29,7 +29,8 @@ absl::Status ForEachDeadLetter(RemoteCluster& cluster, const StreamId& stream, a
 // Confined to one thread.
 class DeadLetterReplay {
  public:
-  DeadLetterReplay(const std::vector<std::string>& nodes, absl::Duration limit);
+  // Every replay fails if the files of `nodes.tls` are not right.
+  DeadLetterReplay(const RemoteNodes& nodes, absl::Duration limit);
   ~DeadLetterReplay();
 
   // Appends it to the partition it came from. Its place in the dead-letter stream makes the

@@ -171,6 +171,8 @@ void PartitionSender::OnNotStored(const Sent& sent, const absl::Status& status) 
     case absl::StatusCode::kFailedPrecondition:
       return OnSequenceRefused(sent, status);
     case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
       // No owner will ever take it, and without it those after it leave a gap.
       FailSealed(status);
       return Pump();

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/checksum.h"
+#include "base/status.h"
 #include "producer/partition_sender.h"
 
 namespace forebay {
@@ -180,7 +181,8 @@ void Producer::OnRoutes(absl::StatusOr<StreamRoutes> routes) {
   asking_ = false;
   ask_failures_++;
   if (!routes.ok() || routes->routes.empty()) {
-    if (absl::IsNotFound(routes.status()) && senders_.empty()) FailUnrouted(routes.status());
+    const bool is_final = absl::IsNotFound(routes.status()) || IsAccessRefused(routes.status());
+    if (is_final && senders_.empty()) FailUnrouted(routes.status());
     if (!Settled()) RefreshRoutes();
     return;
   }

@@ -12,15 +12,18 @@
 namespace forebay {
 namespace {
 
-// Runs `start` with the backend and a callback that ends the call with a status.
+// Runs `start` with the backend and a callback that ends the call with a status, if the caller is
+// `allowed`.
 template <typename Response, typename Start>
-grpc::ServerUnaryReactor* EndWithStatus(ServiceContext context, Response* response, Start start) {
+grpc::ServerUnaryReactor* EndWithStatus(ServiceContext context, absl::Status allowed,
+                                        Response* response, Start start) {
   const auto call = UnaryCall<Response>::Make(response);
   const auto backend = context.backend.Get();
-  if (backend.ok()) {
+  if (allowed.ok()) allowed = backend.status();
+  if (allowed.ok()) {
     start(*backend, [call](const absl::Status& status) { call->End(status); });
   } else {
-    call->End(backend.status());
+    call->End(allowed);
   }
   return call.get();
 }
@@ -54,94 +57,110 @@ std::string AddressOf(const RpcBackend& backend, const NodeId& node) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* context,
                                                const v1::StatusRequest* /*request*/,
                                                v1::StatusResponse* response) {
   const auto call = UnaryCall<v1::StatusResponse>::Make(response);
   const auto backend = context_.backend.Get();
-  if (!backend.ok()) {
-    call->End(backend.status());
+  const absl::StatusOr<Caller> caller = context_.access.Recognize(*context);
+  if (!caller.ok() || !backend.ok()) {
+    call->End(caller.ok() ? backend.status() : caller.status());
     return call.get();
   }
-  (*backend)->status([call, backend = *backend](const std::vector<PartitionStatus>& partitions) {
-    const std::vector<NodeStatus> nodes = backend->nodes();
-    const std::vector<SinkState> sinks =
-        backend->sinks == nullptr ? std::vector<SinkState>() : backend->sinks();
-    call->Answer([&](v1::StatusResponse& out) {
-      out.set_node(backend->self.value());
-      for (const NodeStatus& node : nodes) ToWire(node, *out.add_nodes());
-      for (const PartitionStatus& partition : partitions) ToWire(partition, *out.add_partitions());
-      for (const SinkState& sink : sinks) ToWire(sink, *out.add_sinks());
-    });
-  });
+  (*backend)->status(
+      [call, backend = *backend, caller = *caller](const std::vector<PartitionStatus>& partitions) {
+        const std::vector<NodeStatus> nodes = backend->nodes();
+        const std::vector<SinkState> sinks =
+            backend->sinks == nullptr ? std::vector<SinkState>() : backend->sinks();
+        call->Answer([&](v1::StatusResponse& out) {
+          out.set_node(backend->self.value());
+          for (const NodeStatus& node : nodes) ToWire(node, *out.add_nodes());
+          for (const PartitionStatus& partition : partitions) {
+            if (caller.MaySee(partition.partition.stream)) ToWire(partition, *out.add_partitions());
+          }
+          for (const SinkState& sink : sinks) {
+            if (caller.MaySee(sink.partition.stream)) ToWire(sink, *out.add_sinks());
+          }
+        });
+      });
   return call.get();
 }
 
-grpc::ServerUnaryReactor* AdminService::TakeOver(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* AdminService::TakeOver(grpc::CallbackServerContext* context,
                                                  const v1::AdminTakeOverRequest* request,
                                                  v1::AdminTakeOverResponse* response) {
   const PartitionId partition{StreamId(request->stream()), request->partition()};
-  return EndWithStatus(context_, response, [&](const auto& backend, RpcBackend::Done done) {
-    FindPartition(backend, partition, std::move(done),
-                  [backend](const PartitionStatus& status, RpcBackend::Done end) {
-                    const Epoch seen = status.chain.segments.empty()
-                                           ? Epoch()
-                                           : status.chain.segments.back().epoch;
-                    backend->take_over(status.partition, seen, std::move(end));
-                  });
-  });
+  return EndWithStatus(context_, context_.access.Check(*context, Role::kAdmin, partition.stream),
+                       response, [&](const auto& backend, RpcBackend::Done done) {
+                         FindPartition(
+                             backend, partition, std::move(done),
+                             [backend](const PartitionStatus& status, RpcBackend::Done end) {
+                               const Epoch seen = status.chain.segments.empty()
+                                                      ? Epoch()
+                                                      : status.chain.segments.back().epoch;
+                               backend->take_over(status.partition, seen, std::move(end));
+                             });
+                       });
 }
 
-grpc::ServerUnaryReactor* AdminService::Move(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* AdminService::Move(grpc::CallbackServerContext* context,
                                              const v1::MoveRequest* request,
                                              v1::MoveResponse* response) {
   const PartitionId partition{StreamId(request->stream()), request->partition()};
   const NodeId to(request->to());
-  return EndWithStatus(context_, response, [&](const auto& backend, RpcBackend::Done done) {
-    const std::vector<NodeStatus> nodes = backend->nodes();
-    const bool is_known = std::any_of(nodes.begin(), nodes.end(),
-                                      [&](const NodeStatus& node) { return node.record.id == to; });
-    if (!to.empty() && !is_known) {
-      return done(absl::NotFoundError(absl::StrCat("there is no node '", to.value(),
-                                                   "': see Admin.Status for those there are")));
-    }
-    FindPartition(backend, partition, std::move(done),
-                  [backend, to](const PartitionStatus& status, RpcBackend::Done end) {
-                    if (status.owned_here) {
-                      return backend->hand_over(status.partition, to, std::move(end));
-                    }
-                    if (status.chain.segments.empty()) {
-                      return end(absl::UnavailableError(
-                          absl::StrCat(status.partition.ToString(), " has no owner yet")));
-                    }
-                    const NodeId& owner = status.chain.segments.back().owner;
-                    end(absl::FailedPreconditionError(absl::StrCat(
-                        "this node does not own ", status.partition.ToString(), ": ask its owner '",
-                        owner.value(), "' at ", AddressOf(*backend, owner))));
-                  });
-  });
+  return EndWithStatus(
+      context_, context_.access.Check(*context, Role::kAdmin, partition.stream), response,
+      [&](const auto& backend, RpcBackend::Done done) {
+        const std::vector<NodeStatus> nodes = backend->nodes();
+        const bool is_known = std::any_of(nodes.begin(), nodes.end(), [&](const NodeStatus& node) {
+          return node.record.id == to;
+        });
+        if (!to.empty() && !is_known) {
+          return done(absl::NotFoundError(absl::StrCat("there is no node '", to.value(),
+                                                       "': see Admin.Status for those there are")));
+        }
+        FindPartition(
+            backend, partition, std::move(done),
+            [backend, to](const PartitionStatus& status, RpcBackend::Done end) {
+              if (status.owned_here) {
+                return backend->hand_over(status.partition, to, std::move(end));
+              }
+              if (status.chain.segments.empty()) {
+                return end(absl::UnavailableError(
+                    absl::StrCat(status.partition.ToString(), " has no owner yet")));
+              }
+              const NodeId& owner = status.chain.segments.back().owner;
+              end(absl::FailedPreconditionError(absl::StrCat(
+                  "this node does not own ", status.partition.ToString(), ": ask its owner '",
+                  owner.value(), "' at ", AddressOf(*backend, owner))));
+            });
+      });
 }
 
-grpc::ServerUnaryReactor* AdminService::DrainNode(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* AdminService::DrainNode(grpc::CallbackServerContext* context,
                                                   const v1::DrainNodeRequest* request,
                                                   v1::DrainNodeResponse* response) {
   const NodeId node(request->node());
-  return EndWithStatus(context_, response, [&](const auto& backend, RpcBackend::Done done) {
-    if (node.empty() || node == backend->self) return backend->hand_over_all(std::move(done));
-    done(absl::FailedPreconditionError(absl::StrCat("this is node '", backend->self.value(),
-                                                    "': ask node '", node.value(), "' at ",
-                                                    AddressOf(*backend, node))));
-  });
+  return EndWithStatus(context_, context_.access.CheckAdmin(*context), response,
+                       [&](const auto& backend, RpcBackend::Done done) {
+                         if (node.empty() || node == backend->self)
+                           return backend->hand_over_all(std::move(done));
+                         done(absl::FailedPreconditionError(
+                             absl::StrCat("this is node '", backend->self.value(), "': ask node '",
+                                          node.value(), "' at ", AddressOf(*backend, node))));
+                       });
 }
 
-grpc::ServerUnaryReactor* AdminService::CreateStream(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* AdminService::CreateStream(grpc::CallbackServerContext* context,
                                                      const v1::CreateStreamRequest* request,
                                                      v1::CreateStreamResponse* response) {
   const absl::StatusOr<StreamOptions> options = FromWire(*request);
-  return EndWithStatus(context_, response, [&](const auto& backend, RpcBackend::Done done) {
-    if (!options.ok()) return done(options.status());
-    backend->create_stream(*options, std::move(done));
-  });
+  return EndWithStatus(context_,
+                       context_.access.Check(*context, Role::kAdmin, StreamId(request->name())),
+                       response, [&](const auto& backend, RpcBackend::Done done) {
+                         if (!options.ok()) return done(options.status());
+                         backend->create_stream(*options, std::move(done));
+                       });
 }
 
 }  // namespace forebay

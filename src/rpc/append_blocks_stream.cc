@@ -46,8 +46,9 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
   refused.outcome = Outcome::kNotStored;
   refused.partition = {StreamId(append.stream()), append.partition()};
   const auto backend = context_.backend.Get();
-  if (!backend.ok()) {
-    refused.status = backend.status();
+  refused.status = caller_.CheckRole(Role::kAppend, refused.partition.stream);
+  if (refused.status.ok()) refused.status = backend.status();
+  if (!refused.status.ok()) {
     Answer(request, bytes, refused);
     Wake();
     return;
@@ -68,12 +69,11 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
     return;
   }
   const auto self = std::static_pointer_cast<AppendBlocksStream>(shared_from_this());
-  (*backend)->append(
-      refused.partition, *std::move(block),
-      [self, request, bytes, backend = *backend](const AppendResult& result) {
-        self->Answer(request, bytes, result);
-        self->WakeSoon(*backend);
-      });
+  (*backend)->append(refused.partition, *std::move(block),
+                     [self, request, bytes, backend = *backend](const AppendResult& result) {
+                       self->Answer(request, bytes, result);
+                       self->WakeSoon(*backend);
+                     });
 }
 
 void AppendBlocksStream::Answer(uint64_t request, size_t bytes, const AppendResult& result) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 #include "forebay/errors.h"
 #include "forebay/v1/ingest.pb.h"
@@ -14,7 +15,8 @@ namespace forebay {
 class AppendBlocksStream final
     : public ServerStream<v1::AppendBlocksRequest, v1::AppendBlocksResponse> {
  public:
-  explicit AppendBlocksStream(ServiceContext context) : context_(context) {}
+  AppendBlocksStream(ServiceContext context, Caller caller)
+      : context_(context), caller_(std::move(caller)) {}
 
   // To be called before Begin.
   void ListenForStop();
@@ -34,6 +36,7 @@ class AppendBlocksStream final
   void WakeSoon(const RpcBackend& backend);
 
   const ServiceContext context_;
+  const Caller caller_;
   uint64_t stop_id_ = 0;
   bool greeted_ = false;
 

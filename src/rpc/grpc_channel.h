@@ -1,4 +1,4 @@
-// How this project dials and how large a message may be. Inside rpc only.
+// How this project dials and how large a message may be. For rpc and the command line only.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/time.h"
 #include "forebay/options.h"
+#include "rpc/credentials.h"
 
 namespace forebay {
 
@@ -22,8 +24,21 @@ inline constexpr size_t kEnvelopeBytes = 256 << 10;
 // What a gRPC message may be: an envelope of full size and one more message that did not fit.
 inline constexpr int kReceiveBytesMax = static_cast<int>(kPeerMessageBytesMax + kEnvelopeBytes);
 
+// What strangers may cost us. All headers of a call; a token fits, a file does not.
+inline constexpr int kHeaderBytesMax = 8 << 10;
+// Calls at once on one connection. Our own clients need a handful; others send many small ones.
+inline constexpr int kCallsPerConnectionMax = 1000;
+// Of what is received and not taken yet, over all connections; beyond, gRPC refuses the newest.
+inline constexpr size_t kReceivedBytesMax = size_t{1} << 30;
+inline constexpr absl::Duration kHandshakeLimit = absl::Seconds(10);
+// A connection without calls is closed after so long, and one that does not answer pings.
+inline constexpr absl::Duration kIdleLimit = absl::Minutes(10);
+inline constexpr absl::Duration kPingEvery = absl::Seconds(10);
+
 // A connection of its own for each channel. A peer that hangs is noticed after about 4 s, a lost
-// one is dialled again after 20 to 500 ms.
-std::shared_ptr<grpc::Channel> Dial(const std::string& address);
+// one is dialled again after 20 to 500 ms. Without credentials: plaintext. With them, whoever is
+// there must prove to be `peer`, or if that is empty, the host in the address.
+std::shared_ptr<grpc::Channel> Dial(const std::string& address, const Credentials* credentials,
+                                    const NodeId& peer = {});
 
 }  // namespace forebay

@@ -192,7 +192,8 @@ class GrpcIngestLink::Impl {
     }
     // These are about the question, whoever is asked.
     const bool is_final = answer.status().code() == absl::StatusCode::kNotFound ||
-                          answer.status().code() == absl::StatusCode::kFailedPrecondition;
+                          answer.status().code() == absl::StatusCode::kFailedPrecondition ||
+                          IsAccessRefused(answer.status());
     absl::Status status = answer.status();
     if (status.code() == absl::StatusCode::kDeadlineExceeded) {
       status = absl::UnavailableError(
@@ -243,7 +244,7 @@ class GrpcIngestLink::Impl {
 
   v1::Ingest::Stub& StubOf(const std::string& address) {
     std::unique_ptr<v1::Ingest::Stub>& stub = stubs_[address];
-    if (stub == nullptr) stub = v1::Ingest::NewStub(Dial(address));
+    if (stub == nullptr) stub = v1::Ingest::NewStub(Dial(address, options_.credentials.get()));
     return *stub;
   }
 

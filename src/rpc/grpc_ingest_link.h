@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "producer/ingest_link.h"
+#include "rpc/credentials.h"
 #include "rpc/rpc_backend.h"
 #include "runtime/executor.h"
 
@@ -21,6 +22,8 @@ struct GrpcIngestLinkOptions {
   std::map<NodeId, std::string> dial_instead;
   // The node in this process: it is asked first, and called without the network.
   std::optional<RpcBackend> local;
+  // Null: plaintext. Shared by all connections of the process.
+  std::shared_ptr<const Credentials> credentials;
   // For one node to answer Describe, before the next one is asked.
   absl::Duration describe_attempt = absl::Milliseconds(300);
   // For a node to answer AskToTakeOver.

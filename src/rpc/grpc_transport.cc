@@ -123,6 +123,7 @@ class GrpcTransport::Impl : public std::enable_shared_from_this<Impl> {
     link.peer = node;
     link.address = address;
     link.lane = options_.lane;
+    link.credentials = options_.credentials;
     link.queue_bytes_max = options_.queue_bytes_max;
     link.unconnected_bytes_max = std::min(options_.queue_bytes_max, kUnconnectedBytesMax);
     return link;

@@ -8,6 +8,7 @@
 
 #include "forebay/ids.h"
 #include "replication/transport.h"
+#include "rpc/credentials.h"
 
 namespace forebay {
 
@@ -23,6 +24,8 @@ struct GrpcTransportOptions {
   size_t queue_bytes_max = 64 << 20;
   // Dial a peer's address through another one (node id -> address).
   std::map<NodeId, std::string> dial_instead;
+  // Null: plaintext. Shared by all connections of the process.
+  std::shared_ptr<const Credentials> credentials;
 };
 
 struct GrpcTransportStats {

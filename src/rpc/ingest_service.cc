@@ -30,8 +30,10 @@ grpc::ServerUnaryReactor* IngestService::Append(grpc::CallbackServerContext* con
                                                 v1::AppendResponse* response) {
   const auto call = UnaryCall<v1::AppendResponse>::Make(response);
   const auto backend = context_.backend.Get();
-  if (!backend.ok()) {
-    call->End(backend.status());
+  absl::Status status = context_.access.Check(*context, Role::kAppend, StreamId(request->stream()));
+  if (status.ok()) status = backend.status();
+  if (!status.ok()) {
+    call->End(status);
     return call.get();
   }
   const absl::Duration limit = TimeLeft(context, relay_limit_);
@@ -43,18 +45,21 @@ grpc::ServerUnaryReactor* IngestService::Append(grpc::CallbackServerContext* con
 }
 
 grpc::ServerWriteReactor<v1::TailResponse>* IngestService::Tail(
-    grpc::CallbackServerContext* /*context*/, const v1::TailRequest* request) {
+    grpc::CallbackServerContext* context, const v1::TailRequest* request) {
   const auto tail = std::make_shared<TailStream>(context_, *request);
-  tail->Begin();
+  tail->Begin(context_.access.Check(*context, Role::kRead, StreamId(request->stream())));
   return tail.get();
 }
 
-grpc::ServerUnaryReactor* IngestService::Describe(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* IngestService::Describe(grpc::CallbackServerContext* context,
                                                   const v1::DescribeRequest* request,
                                                   v1::DescribeResponse* response) {
   const auto call = UnaryCall<v1::DescribeResponse>::Make(response);
   const auto backend = context_.backend.Get();
-  absl::Status status = backend.status();
+  const absl::StatusOr<Caller> caller = context_.access.Recognize(*context);
+  absl::Status status = caller.status();
+  if (status.ok()) status = caller->CheckMaySee(StreamId(request->stream()));
+  if (status.ok()) status = backend.status();
   if (status.ok()) status = CheckProtocolVersion(request->protocol_version());
   if (!status.ok()) {
     call->End(status);
@@ -69,23 +74,29 @@ grpc::ServerUnaryReactor* IngestService::Describe(grpc::CallbackServerContext* /
 }
 
 grpc::ServerBidiReactor<v1::AppendBlocksRequest, v1::AppendBlocksResponse>*
-IngestService::AppendBlocks(grpc::CallbackServerContext* /*context*/) {
-  const auto stream = std::make_shared<AppendBlocksStream>(context_);
+IngestService::AppendBlocks(grpc::CallbackServerContext* context) {
+  absl::StatusOr<Caller> caller = context_.access.Recognize(*context);
+  if (!caller.ok())
+    return Refuse<v1::AppendBlocksRequest, v1::AppendBlocksResponse>(caller.status());
+  const auto stream = std::make_shared<AppendBlocksStream>(context_, *std::move(caller));
   stream->ListenForStop();
   stream->Begin();
+  stream->EndUnlessHeardWithin(context_.hello_limit, context_.worker);
   return stream.get();
 }
 
-grpc::ServerUnaryReactor* IngestService::TakeOver(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* IngestService::TakeOver(grpc::CallbackServerContext* context,
                                                   const v1::TakeOverRequest* request,
                                                   v1::TakeOverResponse* response) {
   const auto call = UnaryCall<v1::TakeOverResponse>::Make(response);
   const auto backend = context_.backend.Get();
-  if (!backend.ok()) {
-    call->End(backend.status());
+  const PartitionId partition{StreamId(request->stream()), request->partition()};
+  absl::Status refused = context_.access.Check(*context, Role::kAppend, partition.stream);
+  if (refused.ok()) refused = backend.status();
+  if (!refused.ok()) {
+    call->End(refused);
     return call.get();
   }
-  const PartitionId partition{StreamId(request->stream()), request->partition()};
   const std::optional<StreamOptions> stream = (*backend)->stream(partition.stream);
   if (!stream.has_value()) {
     call->End(NoSuchStream(partition.stream));

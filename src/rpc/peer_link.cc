@@ -56,7 +56,7 @@ PeerLink::PeerLink(PeerLinkOptions options, Executor& executor,
     : options_(std::move(options)),
       executor_(executor),
       counters_(std::move(counters)),
-      stub_(v1::Peer::NewStub(Dial(options_.address))) {}
+      stub_(v1::Peer::NewStub(Dial(options_.address, options_.credentials.get(), options_.peer))) {}
 
 void PeerLink::Connect() {
   const auto stream = CallsInFlight::Track(in_flight_, new Stream(shared_from_this()));

@@ -29,8 +29,9 @@ struct PeerLinkOptions {
   NodeId peer;
   std::string address;
   PeerLane lane = PeerLane::kMessages;
-  size_t queue_bytes_max = 0;        // while connected: over it what comes is dropped
-  size_t unconnected_bytes_max = 0;  // otherwise: over it what is oldest is dropped
+  std::shared_ptr<const Credentials> credentials;  // null: plaintext; shared by all connections
+  size_t queue_bytes_max = 0;                      // while connected: over it what comes is dropped
+  size_t unconnected_bytes_max = 0;                // otherwise: over it what is oldest is dropped
 };
 
 // Thread-safe. Made with std::make_shared; tasks and streams under way share it.

@@ -8,6 +8,7 @@
 #include "rpc/grpc_channel.h"
 #include "rpc/message_wire.h"
 #include "rpc/server_stream.h"
+#include "rpc/status_wire.h"
 #include "runtime/log.h"
 
 namespace forebay {
@@ -15,7 +16,8 @@ namespace {
 
 class Incoming final : public ServerStream<v1::PeerEnvelope, v1::PeerWelcome> {
  public:
-  Incoming(GrpcTransport& transport, StopSignal& stop) : transport_(transport), stop_(stop) {}
+  Incoming(GrpcTransport& transport, StopSignal& stop, Caller caller)
+      : transport_(transport), stop_(stop), caller_(std::move(caller)) {}
 
   void ListenForStop() {
     stop_id_ = stop_.Add([weak = weak_from_this()] {
@@ -74,37 +76,45 @@ class Incoming final : public ServerStream<v1::PeerEnvelope, v1::PeerWelcome> {
                            ": its address in the metadata store is out of date until it starts "
                            "again, or two nodes advertise the same address")};
     }
-    from_ = NodeId(hello.from());
+    const NodeId from(hello.from());
+    if (absl::Status status = caller_.CheckIsNode(from); !status.ok()) return ToGrpc(status);
+    from_ = from;
     return grpc::Status::OK;
   }
 
   GrpcTransport& transport_;
   StopSignal& stop_;
+  const Caller caller_;
   uint64_t stop_id_ = 0;
   NodeId from_;
   std::atomic<bool> welcome_due_{false};
 };
 
-Incoming* Accept(GrpcTransport& transport, StopSignal& stop) {
-  const auto stream = std::make_shared<Incoming>(transport, stop);
+grpc::ServerBidiReactor<v1::PeerEnvelope, v1::PeerWelcome>* Accept(
+    GrpcTransport& transport, const ServiceContext& context,
+    const grpc::CallbackServerContext& call) {
+  absl::StatusOr<Caller> caller = context.access.Recognize(call);
+  if (!caller.ok()) return Refuse<v1::PeerEnvelope, v1::PeerWelcome>(caller.status());
+  const auto stream = std::make_shared<Incoming>(transport, context.stop, *std::move(caller));
   stream->ListenForStop();
   stream->Begin();
+  stream->EndUnlessHeardWithin(context.hello_limit, context.worker);
   return stream.get();
 }
 
 }  // namespace
 
-PeerService::PeerService(GrpcTransport& messages, GrpcTransport& heartbeats, StopSignal& stop)
-    : messages_(messages), heartbeats_(heartbeats), stop_(stop) {}
+PeerService::PeerService(GrpcTransport& messages, GrpcTransport& heartbeats, ServiceContext context)
+    : messages_(messages), heartbeats_(heartbeats), context_(context) {}
 
 grpc::ServerBidiReactor<v1::PeerEnvelope, v1::PeerWelcome>* PeerService::Exchange(
-    grpc::CallbackServerContext* /*context*/) {
-  return Accept(messages_, stop_);
+    grpc::CallbackServerContext* context) {
+  return Accept(messages_, context_, *context);
 }
 
 grpc::ServerBidiReactor<v1::PeerEnvelope, v1::PeerWelcome>* PeerService::Heartbeats(
-    grpc::CallbackServerContext* /*context*/) {
-  return Accept(heartbeats_, stop_);
+    grpc::CallbackServerContext* context) {
+  return Accept(heartbeats_, context_, *context);
 }
 
 }  // namespace forebay

@@ -6,14 +6,14 @@
 
 #include "forebay/v1/peer.grpc.pb.h"
 #include "rpc/grpc_transport.h"
-#include "rpc/stop_signal.h"
+#include "rpc/service_context.h"
 
 namespace forebay {
 
 class PeerService final : public v1::Peer::CallbackService {
  public:
   // All must outlive the server that has this service.
-  PeerService(GrpcTransport& messages, GrpcTransport& heartbeats, StopSignal& stop);
+  PeerService(GrpcTransport& messages, GrpcTransport& heartbeats, ServiceContext context);
 
   grpc::ServerBidiReactor<v1::PeerEnvelope, v1::PeerWelcome>* Exchange(
       grpc::CallbackServerContext* context) override;
@@ -23,7 +23,7 @@ class PeerService final : public v1::Peer::CallbackService {
  private:
   GrpcTransport& messages_;
   GrpcTransport& heartbeats_;
-  StopSignal& stop_;
+  const ServiceContext context_;
 };
 
 }  // namespace forebay

@@ -25,7 +25,8 @@ constexpr absl::Duration kDescribeAttempt = absl::Seconds(1);
 constexpr absl::Duration kTryAgainAfter = absl::Milliseconds(100);
 
 struct NodeStubs {
-  explicit NodeStubs(const std::string& address) : channel(Dial(address)) {}
+  NodeStubs(const std::string& address, const Credentials* credentials)
+      : channel(Dial(address, credentials)) {}
   const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<v1::Admin::Stub> admin{v1::Admin::NewStub(channel)};
   const std::unique_ptr<v1::Ingest::Stub> ingest{v1::Ingest::NewStub(channel)};
@@ -58,9 +59,12 @@ void Pause(absl::Duration duration) {
 
 class RemoteCluster::Impl {
  public:
-  explicit Impl(std::vector<std::string> nodes) : seeds_(std::move(nodes)) {}
+  explicit Impl(RemoteNodes nodes)
+      : seeds_(std::move(nodes.addresses)),
+        credentials_(Credentials::Load(nodes.tls, /*node=*/{}, nodes.token_file)) {}
 
   absl::StatusOr<ClusterStatus> Status(absl::Duration limit) {
+    FOREBAY_RETURN_IF_ERROR(credentials_.status());
     std::map<std::string, absl::StatusOr<v1::StatusResponse>> answers = AskStatus(seeds_, limit);
     std::map<NodeId, NodeStatus> nodes = NodesIn(answers);
     // The others, as far as somebody has heard of them.
@@ -83,6 +87,7 @@ class RemoteCluster::Impl {
       for (const auto& partition : answer->partitions()) Merge(FromWire(partition), partitions);
       for (const auto& sink : answer->sinks()) cluster.sinks.push_back(FromWire(sink));
     }
+    if (!any && IsAccessRefused(last)) return last;
     if (!any) return absl::UnavailableError(last.message());
     for (const auto& [node, status] : nodes) {
       cluster.nodes.push_back(status);
@@ -312,6 +317,7 @@ class RemoteCluster::Impl {
   template <typename Response, typename Request, typename Call>
   absl::Status AskInTurn(const std::vector<std::string>& addresses, absl::Duration limit,
                          const Request& request, Call call, Response* response = nullptr) {
+    FOREBAY_RETURN_IF_ERROR(credentials_.status());
     absl::Status last = absl::UnavailableError("no node to ask was given");
     for (const std::string& address : addresses) {
       const auto stubs = StubsOf(address);
@@ -355,19 +361,21 @@ class RemoteCluster::Impl {
   std::shared_ptr<NodeStubs> StubsOf(const std::string& address) {
     MutexLock lock(mutex_);
     std::shared_ptr<NodeStubs>& stubs = stubs_[address];
-    if (stubs == nullptr) stubs = std::make_shared<NodeStubs>(address);
+    if (stubs == nullptr) stubs = std::make_shared<NodeStubs>(address, credentials_->get());
     return stubs;
   }
 
   const std::vector<std::string> seeds_;
+  const absl::StatusOr<std::shared_ptr<const Credentials>> credentials_;
   Mutex mutex_;
   std::set<std::string> known_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<NodeStubs>> stubs_ ABSL_GUARDED_BY(mutex_);
   size_t turn_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-RemoteCluster::RemoteCluster(std::vector<std::string> nodes)
-    : impl_(std::make_unique<Impl>(std::move(nodes))) {}
+RemoteCluster::RemoteCluster(RemoteNodes nodes) : impl_(std::make_unique<Impl>(std::move(nodes))) {}
+RemoteCluster::RemoteCluster(std::vector<std::string> addresses)
+    : RemoteCluster(RemoteNodes{.addresses = std::move(addresses), .tls = {}, .token_file = ""}) {}
 RemoteCluster::~RemoteCluster() = default;
 absl::StatusOr<ClusterStatus> RemoteCluster::Status(absl::Duration limit) {
   return impl_->Status(limit);

@@ -40,10 +40,18 @@ struct TailStart {
   bool at_end = false;           // after what is committed now, or at the oldest event that is kept
 };
 
-// Thread-safe. `nodes` are "host:port" of some nodes; the others are found through them.
+struct RemoteNodes {
+  std::vector<std::string> addresses;  // "host:port" of some nodes; the others are found
+  TlsOptions tls;
+  std::string token_file;  // a bearer token to show
+};
+
+// Thread-safe.
 class RemoteCluster {
  public:
-  explicit RemoteCluster(std::vector<std::string> nodes);
+  // Every call fails if the files of `tls` are not right.
+  explicit RemoteCluster(RemoteNodes nodes);
+  explicit RemoteCluster(std::vector<std::string> addresses);
   ~RemoteCluster();
 
   // Asks every node. UNAVAILABLE when none answers.

@@ -64,6 +64,19 @@ void LogOfGrpc(gpr_log_func_args* entry) {
   Log(is_error ? LogLevel::kWarning : LogLevel::kDebug, absl::StrCat("gRPC: ", entry->message));
 }
 
+void SetLimits(grpc::ServerBuilder& builder) {
+  const auto milliseconds = [](absl::Duration duration) {
+    return static_cast<int>(absl::ToInt64Milliseconds(duration));
+  };
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kHeaderBytesMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsPerConnectionMax);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, milliseconds(kHandshakeLimit));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, milliseconds(kIdleLimit));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(kPingEvery));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(kPingEvery));
+  builder.SetResourceQuota(grpc::ResourceQuota("forebay").Resize(kReceivedBytesMax));
+}
+
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
 }  // namespace
@@ -74,9 +87,11 @@ class RpcServer::Impl {
       : options_(std::move(options)),
         link_(std::make_unique<GrpcIngestLink>(worker_, LinkOptions(messages.self()))),
         relay_(clock_, worker_, *link_),
-        peer_(messages, heartbeats, stop_),
-        ingest_({backend_, stop_, worker_}, {clock_, random_, relay_}, options_.relay_limit),
-        admin_({backend_, stop_, worker_}) {}
+        access_(options_.credentials != nullptr, options_.access),
+        peer_(messages, heartbeats, {backend_, stop_, access_, worker_, options_.hello_limit}),
+        ingest_({backend_, stop_, access_, worker_, options_.hello_limit},
+                {clock_, random_, relay_}, options_.relay_limit),
+        admin_({backend_, stop_, access_, worker_, options_.hello_limit}) {}
 
   absl::Status Listen() {
     gpr_set_log_function(LogOfGrpc);
@@ -84,9 +99,13 @@ class RpcServer::Impl {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort(options_.listen,
+                             options_.credentials == nullptr ? grpc::InsecureServerCredentials()
+                                                             : options_.credentials->server(),
+                             &port);
     builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
     builder.SetMaxSendMessageSize(-1);
+    SetLimits(builder);
     // Two processes on one port would each get some of the connections.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -138,6 +157,7 @@ class RpcServer::Impl {
   GrpcIngestLinkOptions LinkOptions(const NodeId& self) {
     GrpcIngestLinkOptions link;
     link.dial_instead = options_.dial_instead;
+    link.credentials = options_.credentials;
     link.local = LocalBackend(backend_, self);
     return link;
   }
@@ -150,6 +170,7 @@ class RpcServer::Impl {
   ThreadExecutor worker_{"rpc-work"};
   std::unique_ptr<GrpcIngestLink> link_;
   BlockRelay relay_;
+  const Access access_;
   PeerService peer_;
   IngestService ingest_;
   AdminService admin_;

@@ -4,10 +4,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "forebay/ids.h"
+#include "rpc/credentials.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/rpc_backend.h"
 
@@ -17,6 +19,11 @@ struct RpcServerOptions {
   std::string listen = "127.0.0.1:0";  // port 0: any free port
   // Dial a peer's address through another one (node id -> address), also for relayed appends.
   std::map<NodeId, std::string> dial_instead;
+  // Null: plaintext. Shared by all connections of the process.
+  std::shared_ptr<const Credentials> credentials;
+  std::vector<AccessRule> access;
+  // Who opens a stream says who it is or sends a block at once; or the stream ends.
+  absl::Duration hello_limit = absl::Seconds(10);
   // An append with a producer identity is relayed to its owner, over any number of them, for at
   // most this long if the caller's own deadline is not shorter.
   absl::Duration relay_limit = absl::Seconds(10);

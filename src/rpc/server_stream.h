@@ -5,10 +5,15 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "rpc/status_wire.h"
 #include "rpc/turns.h"
+#include "runtime/executor.h"
 #include "runtime/mutex.h"
 
 namespace forebay {
@@ -22,6 +27,17 @@ class ServerStream : public grpc::ServerBidiReactor<Request, Response>,
   void Begin() {
     itself_ = this->shared_from_this();
     Wake();
+  }
+  // Ends the stream if nothing has come until then: whoever opens one and says nothing holds it
+  // for no reason. After Begin.
+  void EndUnlessHeardWithin(absl::Duration limit, Executor& executor) {
+    executor.PostAfter(limit, [weak = this->weak_from_this(), limit] {
+      const auto stream = weak.lock();
+      if (stream != nullptr && !stream->heard_) {
+        stream->End({grpc::StatusCode::DEADLINE_EXCEEDED,
+                     absl::StrCat("nothing was sent within ", absl::FormatDuration(limit))});
+      }
+    });
   }
   // There may be something to write, or room to read. Any thread.
   void Wake() {
@@ -55,6 +71,11 @@ class ServerStream : public grpc::ServerBidiReactor<Request, Response>,
     grpc::Status status;
     const bool go_on = ok && OnRequest(request_, status);
     const bool end = ok ? !go_on : OnRequestsDone();
+    // gRPC does not tell a message that it cannot parse from the end.
+    if (!ok && !heard_) {
+      status = {grpc::StatusCode::INVALID_ARGUMENT, "the stream held no message that can be read"};
+    }
+    heard_ = true;
     {
       MutexLock lock(mutex_);
       reading_ = false;
@@ -124,6 +145,7 @@ class ServerStream : public grpc::ServerBidiReactor<Request, Response>,
   Request request_;
   Response response_;
   Turns turns_;
+  std::atomic<bool> heard_{false};
   std::shared_ptr<ServerStream> itself_;  // until OnDone: gRPC holds only a pointer
 
   Mutex mutex_;
@@ -135,5 +157,20 @@ class ServerStream : public grpc::ServerBidiReactor<Request, Response>,
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
+
+// Ends a stream before it begins. Deletes itself.
+template <typename Request, typename Response>
+class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
+
+ private:
+  void OnDone() final { delete this; }
+};
+
+template <typename Request, typename Response>
+grpc::ServerBidiReactor<Request, Response>* Refuse(const absl::Status& status) {
+  return new RefusedStream<Request, Response>(ToGrpc(status));
+}
 
 }  // namespace forebay

@@ -1,6 +1,8 @@
 // What the ingest and admin services share. Inside rpc only.
 #pragma once
 
+#include "absl/time/time.h"
+#include "rpc/access.h"
 #include "rpc/backend_holder.h"
 #include "rpc/stop_signal.h"
 #include "runtime/executor.h"
@@ -11,7 +13,9 @@ namespace forebay {
 struct ServiceContext {
   BackendHolder& backend;
   StopSignal& stop;
-  Executor& worker;  // for what takes too long on a thread of gRPC
+  const Access& access;
+  Executor& worker;            // for what takes too long on a thread of gRPC
+  absl::Duration hello_limit;  // for the first message on a stream of requests
 };
 
 }  // namespace forebay

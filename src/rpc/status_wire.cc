@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "forebay/errors.h"
 #include "forebay/v1/status_details.pb.h"
 
@@ -16,6 +17,21 @@ constexpr char kAppendFailureUrl[] = "type.googleapis.com/forebay.v1.AppendFailu
 void SetDuration(absl::Duration duration, google::protobuf::Duration& wire) {
   wire.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
   wire.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
+// What gRPC says of a connection that fails over TLS, and what that means.
+std::string Explained(const std::string& message) {
+  if (message.find("failed to connect") == std::string::npos) return message;
+  constexpr std::pair<const char*, const char*> kMeanings[] = {
+      {"certificate verify failed", "the node's certificate is not signed by our tls.ca"},
+      {"wrong version number", "the node does not speak TLS, and we do: set tls on both or none"},
+      {"ostname Verification", "the node's certificate does not name the host that was dialled"},
+      {"Socket closed", "it closes the connection; if it has TLS, set tls here as well"},
+  };
+  for (const auto& [sign, meaning] : kMeanings) {
+    if (message.find(sign) != std::string::npos) return absl::StrCat(message, " (", meaning, ")");
+  }
+  return message;
 }
 
 }  // namespace
@@ -46,7 +62,8 @@ grpc::Status ToGrpc(const absl::Status& status, const v1::AppendFailure* failure
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  absl::Status out(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  absl::Status out(static_cast<absl::StatusCode>(status.error_code()),
+                   Explained(status.error_message()));
   v1::StatusDetails details;
   if (!details.ParseFromString(status.error_details())) return out;
   for (const auto& any : details.details()) {

@@ -47,11 +47,12 @@ TailStream::TailStream(ServiceContext context, v1::TailRequest request)
       request_(std::move(request)),
       partition_{StreamId(request_.stream()), request_.partition()} {}
 
-void TailStream::Begin() {
+void TailStream::Begin(absl::Status allowed) {
   itself_ = shared_from_this();
   stop_id_ = context_.stop.Add([weak = weak_from_this()] {
     if (const auto tail = weak.lock()) tail->End(absl::UnavailableError("the node is stopping"));
   });
+  if (!allowed.ok()) return End(std::move(allowed));
   auto backend = context_.backend.Get();
   if (!backend.ok()) return End(backend.status());
   backend_ = *std::move(backend);

@@ -21,8 +21,8 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
  public:
   TailStream(ServiceContext context, v1::TailRequest request);
 
-  // Right after construction, before the reactor is returned to gRPC.
-  void Begin();
+  // Right after construction, before the reactor is returned to gRPC. Ends at once unless allowed.
+  void Begin(absl::Status allowed);
 
  private:
   void OnWriteDone(bool ok) override;

@@ -15,7 +15,7 @@ class ServedNode {
  public:
   // Not serving yet: call Serve.
   explicit ServedNode(const std::string& name, RpcServerOptions options = {})
-      : backend_(name), messages_(Options(name)), heartbeats_(Options(name)) {
+      : backend_(name), messages_(Options(name, options)), heartbeats_(Options(name, options)) {
     auto server = RpcServer::Listen(std::move(options), messages_, heartbeats_);
     if (!server.ok()) ADD_FAILURE() << server.status();
     server_ = *std::move(server);
@@ -29,11 +29,13 @@ class ServedNode {
   const std::string& address() const { return server_->address(); }
   FakeBackend& backend() { return backend_; }
   RpcServer& server() { return *server_; }
+  GrpcTransport& messages() { return messages_; }
 
  private:
-  static GrpcTransportOptions Options(const std::string& name) {
+  static GrpcTransportOptions Options(const std::string& name, const RpcServerOptions& server) {
     GrpcTransportOptions options;
     options.self = NodeId(name);
+    options.credentials = server.credentials;
     return options;
   }
 
