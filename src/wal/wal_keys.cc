@@ -5,7 +5,6 @@
 namespace forebay {
 namespace {
 
-constexpr uint32_t kVersion = 1;
 constexpr size_t kStreamBytesMax = 0xffff;
 
 class Writer {
@@ -91,7 +90,7 @@ std::string EncodeIndexValue(const IndexValue& value) {
 
 std::string EncodeMarker(const WalMarker& marker) {
   return Writer()
-      .Number(kVersion, 4)
+      .Number(kWalFormat, 4)
       .Number(marker.incarnation.value(), 8)
       .Bytes(marker.node.value())
       .Take();
@@ -141,9 +140,14 @@ std::optional<IndexValue> DecodeIndexValue(std::string_view bytes) {
   return IfDone(reader, value);
 }
 
+std::optional<uint64_t> DecodeMarkerVersion(std::string_view bytes) {
+  if (bytes.size() < 4) return std::nullopt;
+  return Reader(bytes).Number(4);
+}
+
 std::optional<WalMarker> DecodeMarker(std::string_view bytes) {
   Reader reader(bytes);
-  const bool known = reader.Number(4) == kVersion;
+  const bool known = reader.Number(4) == kWalFormat;
   WalMarker marker;
   marker.incarnation = Incarnation(reader.Number(8));
   marker.node = NodeId(std::string(reader.Rest()));

@@ -54,6 +54,9 @@ std::optional<uint64_t> DecodeNumber(std::string_view bytes);
 std::optional<IndexKey> DecodeIndexKey(std::string_view bytes);
 std::optional<IndexValue> DecodeIndexValue(std::string_view bytes);
 std::optional<WalMarker> DecodeMarker(std::string_view bytes);
+// The version of the format that a marker begins with, and the one that this build writes.
+std::optional<uint64_t> DecodeMarkerVersion(std::string_view bytes);
+inline constexpr uint64_t kWalFormat = 1;
 std::optional<PartitionId> DecodeFenceKey(std::string_view bytes);
 std::optional<SegmentKey> DecodeSegmentKey(std::string_view bytes);
 std::optional<SegmentValue> DecodeSegmentValue(std::string_view bytes);

@@ -27,12 +27,28 @@ class Loader {
   explicit Loader(const RocksHandles& rocks) : rocks_(rocks) {}
 
   absl::StatusOr<LoadedWal> Load() {
+    FOREBAY_RETURN_IF_ERROR(CheckFormat());
     FOREBAY_RETURN_IF_ERROR(LoadState());
     FOREBAY_RETURN_IF_ERROR(LoadIndex());
     return std::move(loaded_);
   }
 
  private:
+  // First of all: what a newer version wrote must not be taken for damage.
+  absl::Status CheckFormat() {
+    std::string marker;
+    const rocksdb::Status read =
+        rocks_.db->Get(rocksdb::ReadOptions(), rocks_.state,
+                       rocksdb::Slice(kMarkerKey.data(), kMarkerKey.size()), &marker);
+    if (read.IsNotFound()) return absl::OkStatus();
+    if (!read.ok()) return FromRocks(read, "read the marker");
+    const std::optional<uint64_t> format = DecodeMarkerVersion(marker);
+    if (!format.has_value() || *format <= kWalFormat) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store has format ", *format, ", but this version of Forebay knows formats up to ",
+        kWalFormat, ": it was written by a newer version; nothing was changed, start that one"));
+  }
+
   absl::Status LoadState() {
     const auto scan = Scan(rocks_, rocks_.state);
     for (scan->SeekToFirst(); scan->Valid(); scan->Next()) {
