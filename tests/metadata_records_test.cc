@@ -77,6 +77,25 @@ TEST(Records, ChainComesBackAsItWasWritten) {
   EXPECT_EQ(*back, AChain());
 }
 
+TEST(Records, MaintenanceComesBackAsItWasWritten) {
+  for (const auto& record :
+       {MaintenanceRecord{MaintenanceRecord::Of::kZone, "c", true, NodeId()},
+        MaintenanceRecord{MaintenanceRecord::Of::kNode, "a1", false, NodeId("a2")}}) {
+    const auto back = DecodeMaintenance(Encode(record));
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(*back, record);
+  }
+  EXPECT_EQ(MaintenanceKey({MaintenanceRecord::Of::kZone, "c", true, NodeId()}),
+            "maintenance/zone/c");
+}
+
+TEST(Records, MaintenanceOfAnUnknownKindIsRefused) {
+  ExpectDataLoss(DecodeMaintenance(R"({"format":1,"leaving":true,"name":"x","of":"rack"})"),
+                 "neither node nor zone");
+  ExpectDataLoss(DecodeMaintenance(R"({"format":2,"leaving":true,"name":"x","of":"node"})"),
+                 "written by a newer version; upgrade this node");
+}
+
 TEST(Records, AreTheBytesOfTheFormatDocument) {
   EXPECT_EQ(Encode(ANode()),
             R"({"address":"127.0.0.1:4000","draining":true,"format":1,"id":"a1",)"
@@ -86,6 +105,8 @@ TEST(Records, AreTheBytesOfTheFormatDocument) {
             R"("owner":"a1","owner_life":"fedcba9876543210","replicas":[)"
             R"({"incarnation":"fedcba9876543210","node":"a1","zone":"a"},)"
             R"({"incarnation":"0000000000000007","node":"b1","zone":"b"}]}]})");
+  EXPECT_EQ(Encode(MaintenanceRecord{MaintenanceRecord::Of::kNode, "a1", true, NodeId("a2")}),
+            R"({"format":1,"leaving":true,"name":"a1","of":"node","replacement":"a2"})");
 }
 
 TEST(Records, KeysNameThePartition) {

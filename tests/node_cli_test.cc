@@ -55,8 +55,9 @@ TEST(Program, NamesACommandThatIsNotThere) {
 TEST(Program, ExplainsEveryCommand) {
   for (const char* command :
        {"node", "config check", "config show", "append", "tail", "status", "admin take-over",
-        "admin move", "admin drain-node", "admin create-stream", "dead-letter list",
-        "dead-letter replay", "drill", "bench"}) {
+        "admin move", "admin drain-node", "admin create-stream", "admin check",
+        "admin evacuate-zone", "admin replace-node", "dead-letter list", "dead-letter replay",
+        "drill", "bench"}) {
     const Ran ran = RunShell(absl::StrCat("$F ", command, " --help"));
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_THAT(ran.out, HasSubstr("Example: ")) << command;
@@ -226,6 +227,35 @@ TEST_F(ClusterTest, MovesAPartition) {
   EXPECT_EQ(RunShell("$F admin move web 7").code, 2);
 }
 
+TEST_F(ClusterTest, SaysWhetherANodeMayBeTakenDown) {
+  const Ran safe = RunShell("$F admin check node b1 --wait 30s");
+  EXPECT_EQ(safe.code, 0) << safe.out;
+  EXPECT_THAT(safe.out, HasSubstr("safe: node b1 can be taken down now"));
+  const auto json = nlohmann::json::parse(RunShell("$F admin check zone a --json").out);
+  EXPECT_TRUE(json["safe"]);
+  EXPECT_EQ(json["nodes"][0], "a1");
+  const Ran unknown = RunShell("$F admin check zone d");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.out, HasSubstr("there is no zone 'd'; there are a, b, c"));
+  EXPECT_EQ(RunShell("$F admin check node a1 --nodes 127.0.0.1:1").code, 3);
+}
+
+TEST_F(ClusterTest, EvacuatesAZoneAndTakesItBack) {
+  const Ran evacuated = RunShell("$F admin evacuate-zone c --limit 60s");
+  EXPECT_EQ(evacuated.code, 0) << evacuated.out << RunShell("$F status --json").out;
+  EXPECT_THAT(evacuated.out, HasSubstr("nothing is left: it is safe to stop zone c"));
+  EXPECT_THAT(RunShell("$F status").out, HasSubstr("up, leaving"));
+  const Ran second = RunShell("$F admin evacuate-zone b");
+  EXPECT_EQ(second.code, 1);
+  EXPECT_THAT(second.out, HasSubstr("cannot hold 2 copies in 2 zones"));
+  EXPECT_EQ(RunShell("$F admin check zone b").code, 1);
+  EXPECT_EQ(RunShell("$F admin replace-node a1 --with c1").code, 1);
+  EXPECT_EQ(RunShell("$F admin replace-node a7").code, 2);
+  EXPECT_EQ(RunShell("$F admin evacuate-zone c --cancel").code, 0);
+  EXPECT_EQ(Until("$F status > /dev/null").code, 0) << RunShell("$F status").out;
+  EXPECT_EQ(RunShell("$F admin check zone b --wait 30s").code, 0);
+}
+
 TEST_F(ClusterTest, SetsAPoisonEventAsideAndReplaysItOnce) {
   AppendAndAwait("p0", "poison");
   Sql("CREATE TRIGGER t BEFORE INSERT ON events WHEN NEW.key = 'poison' "
@@ -249,6 +279,9 @@ TEST_F(ClusterTest, StopsGracefullyAndLeavesItsPartitionsToOthers) {
   EXPECT_TRUE(nodes_.back()->WaitForEnd(absl::Seconds(30)));
   EXPECT_EQ(nodes_.back()->HowItEnded(), "exit code 0");
   EXPECT_EQ(RunShell("echo '{\"payload\":1}' | $F append").code, 0);
+  const Ran check = Until("$F admin check node b1 | grep 'node c1 in zone c does not answer'");
+  EXPECT_EQ(check.code, 0) << RunShell("$F admin check node b1").out;
+  EXPECT_EQ(RunShell("$F admin check node b1").code, 1);
 }
 
 }  // namespace

@@ -208,6 +208,22 @@ TEST_F(IngestLinkTest, RemoteClusterSeesMovesAndTails) {
   EXPECT_EQ(cluster.CreateStream(bad, absl::Seconds(5)).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(IngestLinkTest, RemoteClusterSetsMaintenanceOfWhatIsThere) {
+  RemoteCluster cluster({a_.address()});
+  const auto set = [&](MaintenanceRecord::Of of, const char* name, bool leaving, const char* with) {
+    return cluster.SetMaintenance({of, name, leaving, NodeId(with)}, absl::Seconds(5)).code();
+  };
+  using Of = MaintenanceRecord::Of;
+  EXPECT_EQ(set(Of::kZone, "zone-b", true, ""), absl::StatusCode::kOk);
+  EXPECT_EQ(a_.backend().asked().back(),
+            R"({"format":1,"leaving":true,"name":"zone-b","of":"zone"})");
+  EXPECT_EQ(set(Of::kNode, "a", true, "b"), absl::StatusCode::kOk);
+  EXPECT_EQ(set(Of::kZone, "zone-z", true, ""), absl::StatusCode::kNotFound);
+  EXPECT_EQ(set(Of::kNode, "a", true, "z"), absl::StatusCode::kNotFound);
+  EXPECT_EQ(set(Of::kNode, "gone", false, ""), absl::StatusCode::kOk);  // called off
+  EXPECT_EQ(set(Of::kNode, "a", true, "a"), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(IngestLinkTest, RemoteClusterNamesTheNodesThatDoNotAnswer) {
   b_.Shutdown();
   RemoteCluster cluster({a_.address()});

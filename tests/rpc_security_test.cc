@@ -183,6 +183,12 @@ std::vector<Request> Requests() {
       [](v1::AppendBlocksRequest& r) { r.set_protocol_version(99); });
   const std::string drain_b =
       Bytes<v1::DrainNodeRequest>([](v1::DrainNodeRequest& r) { r.set_node("b"); });
+  const auto maintenance = [](const std::string& node, const std::string& zone) {
+    return Bytes<v1::SetMaintenanceRequest>([&](v1::SetMaintenanceRequest& r) {
+      r.set_node(node);
+      r.set_zone(zone);
+    });
+  };
   return {
       {"/forebay.v1.Ingest/Append", AppendOf("web", "k"), "report", "shop",
        AppendOf("web", std::string(2000, 'k')), StatusCode::INVALID_ARGUMENT},
@@ -200,6 +206,8 @@ std::vector<Request> Requests() {
       {"/forebay.v1.Admin/Move", OnPartition<v1::MoveRequest>("web", 0), "report", "ops",
        OnPartition<v1::MoveRequest>("web", 7), StatusCode::NOT_FOUND},
       {"/forebay.v1.Admin/DrainNode", "", "ops", "root", drain_b, StatusCode::FAILED_PRECONDITION},
+      {"/forebay.v1.Admin/SetMaintenance", maintenance("", "b"), "ops", "root",
+       maintenance("b", "b"), StatusCode::INVALID_ARGUMENT},
       {"/forebay.v1.Admin/CreateStream", StreamNamed("logs", "lz4"), "ops", "root",
        StreamNamed("logs", "lz5"), StatusCode::INVALID_ARGUMENT},
       {"/forebay.v1.Peer/Exchange", HelloFrom("b"), "root", "b", HelloFrom(""),

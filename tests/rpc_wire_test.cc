@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <set>
 #include <string>
@@ -7,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "forebay/v1/status_details.pb.h"
 #include "rpc/admin_wire.h"
 #include "rpc/ingest_wire.h"
@@ -146,6 +150,46 @@ TEST(MessageWire, BringsBackEveryFieldOfEveryKindOfMessage) {
   EXPECT_EQ(kinds.size(), std::variant_size_v<Message>);
 }
 
+// What nodes of protocol version 1 said, read as they meant it. FOREBAY_GOLDEN=write writes it
+// anew; a line that changes is a change of the protocol.
+TEST(MessageWire, ReadsTheGoldenMessagesOfVersion1) {
+  const auto path =
+      std::filesystem::path(__FILE__).parent_path() / "golden" / "peer_messages_1.txt";
+  const std::vector<Message> messages = OneOfEachKind();
+  if (std::getenv("FOREBAY_GOLDEN") != nullptr) {
+    std::ofstream out(path);
+    for (const Message& message : messages) {
+      v1::PeerMessage wire;
+      ToWire(message, wire);
+      out << absl::BytesToHexString(wire.SerializeAsString()) << "\n";
+    }
+  }
+  std::ifstream golden(path);
+  size_t read = 0;
+  for (std::string line; std::getline(golden, line); read++) {
+    ASSERT_LT(read, messages.size());
+    v1::PeerMessage wire;
+    ASSERT_TRUE(wire.ParseFromString(absl::HexStringToBytes(line)));
+    const absl::StatusOr<Message> message = FromWire(wire);
+    ASSERT_TRUE(message.ok()) << message.status();
+    EXPECT_EQ(std::visit(Describer{}, *message), std::visit(Describer{}, messages[read]));
+  }
+  EXPECT_EQ(read, messages.size());
+}
+
+// A rolling upgrade: the next version adds fields.
+TEST(MessageWire, IgnoresFieldsOfANewerVersion) {
+  const std::string unknown_field("\xfa\x3e\x03new", 6);  // number 1007, of length 3
+  for (const Message& message : OneOfEachKind()) {
+    v1::PeerMessage wire;
+    ToWire(message, wire);
+    ASSERT_TRUE(wire.ParseFromString(wire.SerializeAsString() + unknown_field));
+    const absl::StatusOr<Message> back = FromWire(wire);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(std::visit(Describer{}, *back), std::visit(Describer{}, message));
+  }
+}
+
 TEST(MessageWire, BringsBackEveryAnswer) {
   for (const ReplicaAnswer answer :
        {ReplicaAnswer::kHolds, ReplicaAnswer::kFenced, ReplicaAnswer::kLimbo,
@@ -261,6 +305,57 @@ TEST(IngestWire, BringsBackAnEvent) {
   v1::Event bare_wire;
   ToWire(bare, bare_wire);
   EXPECT_EQ(FromWire(bare_wire), bare);
+}
+
+// What "is it safe to take a node down?" is judged by.
+TEST(AdminWire, BringsBackWhatIsKnownOfNodesAndPartitions) {
+  const NodeStatus node{
+      {NodeId("a1"), ZoneId("a"), "h:1", Incarnation(7), ProcessLife(), true}, true, true};
+  v1::NodeState node_wire;
+  ToWire(node, node_wire);
+  const NodeStatus node_back = FromWire(node_wire);
+  EXPECT_EQ(node_back.record, node.record);
+  EXPECT_TRUE(node_back.alive && node_back.leaving);
+  PartitionStatus partition;
+  partition.partition = {StreamId("web"), 3};
+  partition.owned_here = true;
+  for (const uint64_t epoch : {1, 2}) {
+    Segment& segment = partition.chain.segments.emplace_back();
+    segment.epoch = Epoch(epoch);
+    segment.replicas = {{NodeId("a1"), Incarnation(7), ZoneId("a")}};
+    segment.owner = NodeId("a1");
+  }
+  partition.chain.segments[0].end = Offset(9);
+  partition.holders[Epoch(1)] = {NodeId("a1"), NodeId("b1")};
+  partition.copies = 3;
+  partition.asked = {2, 1};
+  v1::PartitionState wire;
+  ToWire(partition, wire);
+  const PartitionStatus back = FromWire(wire);
+  EXPECT_EQ(back.chain, partition.chain);
+  EXPECT_EQ(back.holders, partition.holders);
+  EXPECT_EQ(back.copies, 3);
+  EXPECT_EQ(back.asked, partition.asked);
+}
+
+TEST(AdminWire, BringsBackMaintenanceAndRefusesWhatMakesNoSense) {
+  for (const auto& record :
+       {MaintenanceRecord{MaintenanceRecord::Of::kNode, "a1", true, NodeId("a2")},
+        MaintenanceRecord{MaintenanceRecord::Of::kZone, "a", false, NodeId()}}) {
+    v1::SetMaintenanceRequest wire;
+    ToWire(record, wire);
+    ASSERT_TRUE(FromWire(wire).ok());
+    EXPECT_EQ(*FromWire(wire), record);
+  }
+  v1::SetMaintenanceRequest wire;
+  EXPECT_FALSE(FromWire(wire).ok());  // of nothing
+  wire.set_zone("a");
+  wire.set_replacement("b");
+  EXPECT_FALSE(FromWire(wire).ok());
+  wire.set_node("b");
+  EXPECT_FALSE(FromWire(wire).ok());  // of both
+  wire.clear_zone();
+  EXPECT_FALSE(FromWire(wire).ok());  // by itself
 }
 
 TEST(AdminWire, BringsBackStreamOptionsAndRefusesUnknownWords) {

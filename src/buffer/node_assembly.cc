@@ -14,6 +14,7 @@
 #include "rpc/grpc_ingest_link.h"
 #include "rpc/open_metadata_store.h"
 #include "rpc/rpc_server.h"
+#include "rpc/set_maintenance.h"
 #include "rpc/stream_directory.h"
 #include "runtime/handover.h"
 #include "runtime/log.h"
@@ -321,6 +322,9 @@ RpcBackend NodeAssembly::Impl::Backend() {
   backend.stream = [this](const StreamId& stream) { return streams_->Find(stream); };
   backend.create_stream = [this](const StreamOptions& stream, RpcBackend::Done done) {
     streams_->Create(stream, std::move(done));
+  };
+  backend.set_maintenance = [this](MaintenanceRecord record, RpcBackend::Done done) {
+    SetMaintenance(*metadata_, std::move(record), std::move(done));
   };
   backend.produce = [this](const StreamId& stream, std::vector<Event> events,
                            RpcBackend::ProduceDone done) {

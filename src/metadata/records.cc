@@ -142,6 +142,10 @@ const char* ShortfallName(ZoneShortfall shortfall) {
   FOREBAY_CHECK(false, "no such zone policy");
 }
 
+const char* KindName(MaintenanceRecord::Of of) {
+  return of == MaintenanceRecord::Of::kNode ? "node" : "zone";
+}
+
 json SegmentJson(const Segment& segment) {
   json replicas = json::array();
   for (const Replica& replica : segment.replicas) {
@@ -230,6 +234,9 @@ absl::Status ValidateChain(const Chain& chain) {
 std::string NodeKey(const NodeId& node) { return kNodePrefix + node.value(); }
 std::string StreamKey(const StreamId& stream) { return kStreamPrefix + stream.value(); }
 std::string ChainKey(const PartitionId& partition) { return kChainPrefix + partition.ToString(); }
+std::string MaintenanceKey(const MaintenanceRecord& record) {
+  return absl::StrCat(kMaintenancePrefix, KindName(record.of), "/", record.name);
+}
 
 absl::StatusOr<PartitionId> PartitionOfChainKey(const std::string& key) {
   const std::string_view prefix = kChainPrefix;
@@ -275,6 +282,15 @@ std::string Encode(const Chain& record) {
   json segments = json::array();
   for (const Segment& segment : record.segments) segments.push_back(SegmentJson(segment));
   return json{{"format", kFormat}, {"segments", std::move(segments)}}.dump();
+}
+
+std::string Encode(const MaintenanceRecord& record) {
+  json out = {{"format", kFormat},
+              {"of", KindName(record.of)},
+              {"name", record.name},
+              {"leaving", record.leaving}};
+  if (!record.replacement.empty()) out["replacement"] = record.replacement.value();
+  return out.dump();
 }
 
 absl::StatusOr<NodeRecord> DecodeNode(const std::string& value) {
@@ -338,6 +354,21 @@ absl::StatusOr<Chain> DecodeChain(const std::string& value) {
   FOREBAY_RETURN_IF_ERROR(fields.status());
   FOREBAY_RETURN_IF_ERROR(ValidateChain(chain));
   return chain;
+}
+
+absl::StatusOr<MaintenanceRecord> DecodeMaintenance(const std::string& value) {
+  const absl::StatusOr<json> parsed = Parse(value, "maintenance record");
+  if (!parsed.ok()) return parsed.status();
+  Fields fields(*parsed, "maintenance record");
+  MaintenanceRecord record;
+  const std::string of = fields.Text("of");
+  record.of = of == "zone" ? MaintenanceRecord::Of::kZone : MaintenanceRecord::Of::kNode;
+  if (of != KindName(record.of)) fields.Fail("is of '" + of + "', which is neither node nor zone");
+  record.name = fields.Text("name");
+  record.leaving = fields.Flag("leaving");
+  if (fields.Has("replacement")) record.replacement = NodeId(fields.Text("replacement"));
+  FOREBAY_RETURN_IF_ERROR(fields.status());
+  return record;
 }
 
 }  // namespace forebay

@@ -54,21 +54,36 @@ struct Chain {
   friend bool operator==(const Chain&, const Chain&) = default;
 };
 
-// "nodes/a1", "streams/web", "chains/web/3"
+// An operator's word that a node, or all nodes of a zone, are to be emptied. It outlives their
+// restarts; nodes of the zone that register later are meant too.
+struct MaintenanceRecord {
+  enum class Of { kNode, kZone };
+  Of of = Of::kNode;
+  std::string name;
+  bool leaving = false;  // false: it was called off
+  NodeId replacement;    // of a node: gets its copies rather than others; may be empty
+  friend bool operator==(const MaintenanceRecord&, const MaintenanceRecord&) = default;
+};
+
+// "nodes/a1", "streams/web", "chains/web/3", "maintenance/zone/a"
 std::string NodeKey(const NodeId& node);
 std::string StreamKey(const StreamId& stream);
 std::string ChainKey(const PartitionId& partition);
+std::string MaintenanceKey(const MaintenanceRecord& record);
 inline constexpr char kNodePrefix[] = "nodes/";
 inline constexpr char kStreamPrefix[] = "streams/";
 inline constexpr char kChainPrefix[] = "chains/";
+inline constexpr char kMaintenancePrefix[] = "maintenance/";
 absl::StatusOr<PartitionId> PartitionOfChainKey(const std::string& key);
 
 std::string Encode(const NodeRecord& record);
 std::string Encode(const StreamOptions& record);
 std::string Encode(const Chain& record);
+std::string Encode(const MaintenanceRecord& record);
 // DATA_LOSS, naming what is wrong. DecodeChain also checks that the segments join up.
 absl::StatusOr<NodeRecord> DecodeNode(const std::string& value);
 absl::StatusOr<StreamOptions> DecodeStream(const std::string& value);
 absl::StatusOr<Chain> DecodeChain(const std::string& value);
+absl::StatusOr<MaintenanceRecord> DecodeMaintenance(const std::string& value);
 
 }  // namespace forebay

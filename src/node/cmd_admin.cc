@@ -123,12 +123,14 @@ void AddCreateStream(CLI::App& admin, int& exit_code) {
 }  // namespace
 
 void AddAdminCommand(CLI::App& app, int& exit_code) {
-  CLI::App* admin = app.add_subcommand("admin", "Move work between nodes, create streams");
+  CLI::App* admin =
+      app.add_subcommand("admin", "Move work between nodes, empty them, create streams");
   admin->require_subcommand(1);
   AddTakeOver(*admin, exit_code);
   AddMove(*admin, exit_code);
   AddDrainNode(*admin, exit_code);
   AddCreateStream(*admin, exit_code);
+  AddMaintenanceCommands(*admin, exit_code);
 }
 
 }  // namespace forebay

@@ -23,8 +23,9 @@ void AddStatusCommand(CLI::App& app, int& exit_code) {
   command->footer(
       "LAG counts committed events that the sink does not have yet; OLDEST is the age of the "
       "oldest of them.\n"
-      "Exit codes: 0 all nodes answer and nothing is under-replicated, 1 otherwise, 3 no node "
-      "answers.\n"
+      "Exit codes: 0 all nodes (but those that are leaving) answer and nothing is "
+      "under-replicated, "
+      "1 otherwise, 3 no node answers.\n"
       "Example: forebay status --nodes 10.0.0.1:7400,10.0.1.1:7400");
   command->callback([asked, &exit_code] {
     RemoteCluster cluster(asked->nodes);
@@ -34,8 +35,7 @@ void AddStatusCommand(CLI::App& app, int& exit_code) {
       return;
     }
     std::cout << (asked->json ? StatusJson(*status) : StatusTables(*status));
-    const bool well = status->silent.empty() && UnderReplicated(*status) == 0;
-    exit_code = well ? kExitOk : kExitFailed;
+    exit_code = IsWell(*status) ? kExitOk : kExitFailed;
   });
 }
 

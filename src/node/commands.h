@@ -17,6 +17,8 @@ void AddAppendCommand(CLI::App& app, int& exit_code);
 void AddTailCommand(CLI::App& app, int& exit_code);
 void AddStatusCommand(CLI::App& app, int& exit_code);
 void AddAdminCommand(CLI::App& app, int& exit_code);
+// Below "admin": check, evacuate-zone, replace-node.
+void AddMaintenanceCommands(CLI::App& admin, int& exit_code);
 void AddDeadLetterCommand(CLI::App& app, int& exit_code);
 void AddDrillCommand(CLI::App& app, int& exit_code);
 void AddBenchCommand(CLI::App& app, int& exit_code);

@@ -8,39 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "node/numbers.h"
+#include "node/text_table.h"
 
 namespace forebay {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// Columns as wide as their widest cell; numbers are the caller's to group.
-class TextTable {
- public:
-  explicit TextTable(std::vector<std::string> head) { Row(std::move(head)); }
-  void Row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-
-  std::string Text() const {
-    std::vector<size_t> widths;
-    for (const auto& row : rows_) {
-      widths.resize(std::max(widths.size(), row.size()));
-      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    std::string out;
-    for (const auto& row : rows_) {
-      std::string line;
-      for (size_t i = 0; i < row.size(); ++i) {
-        absl::StrAppend(&line, row[i], std::string(widths[i] - row[i].size() + 2, ' '));
-      }
-      line.erase(line.find_last_not_of(' ') + 1);
-      absl::StrAppend(&out, line, "\n");
-    }
-    return out;
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string OwnerOf(const PartitionStatus& partition) {
   if (partition.chain.segments.empty()) return "(never had one)";
@@ -105,6 +78,7 @@ std::string NodeTable(const ClusterStatus& status) {
   for (const NodeStatus& node : nodes) {
     std::string state = node.alive ? "up" : "DOWN";
     if (node.record.draining) state += ", draining";
+    if (node.leaving) state += ", leaving";
     table.Row({node.record.zone.value(), node.record.id.value(), node.record.address, state,
                absl::StrCat(owned[node.record.id])});
   }
@@ -166,6 +140,16 @@ int UnderReplicated(const ClusterStatus& status) {
   return sum;
 }
 
+bool IsWell(const ClusterStatus& status) {
+  for (const auto& [silent, why] : status.silent) {
+    const auto node =
+        std::find_if(status.nodes.begin(), status.nodes.end(),
+                     [&id = silent](const NodeStatus& other) { return other.record.id == id; });
+    if (node == status.nodes.end() || !node->leaving) return false;
+  }
+  return UnderReplicated(status) == 0;
+}
+
 std::string StatusTables(const ClusterStatus& status) {
   std::string out =
       absl::StrCat(NodeTable(status), "\n", PartitionTable(status), "\n", SinkTable(status),
@@ -184,7 +168,8 @@ std::string StatusJson(const ClusterStatus& status) {
                      {"zone", node.record.zone.value()},
                      {"address", node.record.address},
                      {"alive", node.alive},
-                     {"draining", node.record.draining}});
+                     {"draining", node.record.draining},
+                     {"leaving", node.leaving}});
   }
   for (const PartitionStatus& partition : status.partitions) {
     partitions.push_back(PartitionJson(partition));

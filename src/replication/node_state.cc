@@ -232,26 +232,53 @@ std::vector<NodeRecord> NodeState::LiveNodes() const {
       live.push_back(*view.record);
     }
   }
+  std::stable_partition(live.begin(), live.end(),
+                        [this](const NodeRecord& node) { return !IsLeaving(node); });
   return live;
 }
 
+void NodeState::SetMaintenance(const std::string& key, const MaintenanceRecord& record) {
+  if (record.leaving) {
+    maintenance_[key] = record;
+  } else {
+    maintenance_.erase(key);
+  }
+}
+
+bool NodeState::IsLeaving(const NodeRecord& node) const {
+  return std::any_of(maintenance_.begin(), maintenance_.end(), [&](const auto& item) {
+    const MaintenanceRecord& record = item.second;
+    return record.of == MaintenanceRecord::Of::kZone ? record.name == node.zone.value()
+                                                     : record.name == node.id.value();
+  });
+}
+
 std::vector<RepairNode> NodeState::RepairNodes() const {
-  std::vector<RepairNode> nodes{{self(), true, false}};
+  std::vector<RepairNode> nodes;
+  const auto add = [&](const NodeRecord& record, bool alive, bool gone_long) {
+    const bool leaving = IsLeaving(record);
+    NodeId replaces;
+    for (const auto& [key, maintenance] : maintenance_) {
+      if (maintenance.replacement == record.id) replaces = NodeId(maintenance.name);
+    }
+    nodes.push_back({record, alive, gone_long || leaving, leaving, std::move(replaces)});
+  };
+  add(self(), true, false);
   for (const auto& [id, view] : nodes_) {
     if (id == self().id || !view.record.has_value()) continue;
     const bool alive = IsAliveView(view);
     const absl::Time gone_since = std::max(view.since, started_at_);
     const bool gone_long = !alive && Now() - gone_since > options_.liveness.replace_after;
-    nodes.push_back({*view.record, alive, gone_long});
+    add(*view.record, alive, gone_long);
   }
   return nodes;
 }
 
 std::vector<NodeStatus> NodeState::Statuses() const {
-  std::vector<NodeStatus> statuses{{self(), true}};
+  std::vector<NodeStatus> statuses{{self(), true, IsLeaving(self())}};
   for (const auto& [id, view] : nodes_) {
     if (id != self().id && view.record.has_value()) {
-      statuses.push_back({*view.record, IsAliveView(view)});
+      statuses.push_back({*view.record, IsAliveView(view), IsLeaving(*view.record)});
     }
   }
   return statuses;

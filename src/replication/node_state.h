@@ -89,8 +89,11 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   bool IsAlive(const NodeId& node) const;
   // The process that opened the segment is gone for sure, or seems to be.
   bool OwnerSeemsGone(const Segment& segment) const;
-  // Alive and not draining; this node among them.
+  // Alive and not draining; this node among them. Those that leave come last.
   std::vector<NodeRecord> LiveNodes() const;
+  void SetMaintenance(const std::string& key, const MaintenanceRecord& record);
+  // An operator wants the node, or its zone, emptied.
+  bool IsLeaving(const NodeRecord& node) const;
   std::vector<RepairNode> RepairNodes() const;
   std::vector<NodeStatus> Statuses() const;
 
@@ -122,6 +125,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   const absl::Time started_at_;
   Dispatch dispatch_;
   std::map<NodeId, NodeView> nodes_;
+  std::map<std::string, MaintenanceRecord> maintenance_;  // by key; only what is leaving
   std::map<SegmentKey, bool> trimming_;
   absl::Status store_status_;
   // Of this turn.

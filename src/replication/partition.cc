@@ -226,13 +226,7 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
     return;
   }
   if (to == node_.self().id) return done(absl::OkStatus());  // it owns it already
-  if (to.empty()) {
-    for (const NodeId& node : owner_->InSync()) {
-      const NodeRecord* record = node_.Record(node);
-      const bool fit = record != nullptr && !record->draining && node_.IsAlive(node);
-      if (node != node_.self().id && fit && to.empty()) to = node;
-    }
-  }
+  if (to.empty()) to = HandOverTarget();
   if (to.empty() || !node_.IsAlive(to)) {
     done(absl::FailedPreconditionError(absl::StrCat(id_.ToString(), " cannot be handed over: ",
                                                     to.empty()
@@ -244,6 +238,25 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
   hand_over_ = HandOverRound{std::move(to), absl::InfinitePast(), node_.Now() + kHandOverLimit,
                              std::move(done)};
   PursueHandOver();
+}
+
+// The best replica: alive, in sync, and staying. A node that leaves takes any other that stays
+// rather than one that leaves too.
+NodeId PartitionDriver::HandOverTarget() const {
+  NodeId second;
+  for (const NodeId& node : owner_->InSync()) {
+    const NodeRecord* record = node_.Record(node);
+    if (node == node_.self().id || record == nullptr || record->draining || !node_.IsAlive(node)) {
+      continue;
+    }
+    if (!node_.IsLeaving(*record)) return node;
+    second = node;
+  }
+  if (!node_.IsLeaving(node_.self())) return second;
+  for (const NodeRecord& node : RendezvousOrder(id_, node_.LiveNodes())) {
+    if (node.id != node_.self().id && !node_.IsLeaving(node)) return node.id;
+  }
+  return NodeId();
 }
 
 void PartitionDriver::PursueHandOver() {
@@ -276,11 +289,17 @@ PartitionStatus PartitionDriver::Status() const {
   status.partition = id_;
   status.chain_version = chain_.version;
   status.chain = chain_.chain;
+  status.copies = stream_.copies;
+  status.asked = {stream_.ack_copies, stream_.ack_zones};
   if (owner_ == nullptr) return status;
   status.owned_here = true;
   status.committed = owner_->committed();
   status.trim_floor = owner_->trim_floor();
   status.in_sync = owner_->InSync();
+  for (const Segment& segment : chain_.chain.segments) {
+    if (!segment.end.has_value() || *segment.end <= status.trim_floor) continue;
+    status.holders[segment.epoch] = repair_->HoldersOf(segment);
+  }
   status.under_replicated = repair_->under_replicated();
   if (static_cast<int>(status.in_sync.size()) < stream_.copies) status.under_replicated++;
   return status;

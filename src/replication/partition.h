@@ -77,6 +77,7 @@ class PartitionDriver {
   void ReadChainAgain();
   void FinishHandOver(absl::Status status);
   void PursueHandOver();
+  NodeId HandOverTarget() const;
 
   // partition_takeover.cc
   void SurveyOwnership();
@@ -90,6 +91,8 @@ class PartitionDriver {
   void EndProbe(bool owns);
   void FinishProbe(absl::Status status);
   void SurveyRoll();
+  void LeaveIfAsked();
+  std::vector<Replica> PlaceSegment() const;
   std::optional<std::pair<std::vector<Replica>, QuorumRule>> PlaceForRoll() const;
   bool RollIsDue(const std::vector<Replica>& placed) const;
   void Roll(std::vector<Replica> replicas, QuorumRule rule);
@@ -133,6 +136,7 @@ class PartitionDriver {
   std::optional<absl::Time> fenced_since_;
   std::optional<ProbeRound> probe_;
   std::optional<HandOverRound> hand_over_;
+  absl::Time next_leave_ = absl::InfinitePast();  // not before: a hand-over away failed
   Offset trim_wish_;
 };
 

@@ -19,6 +19,8 @@ constexpr absl::Duration kWarnEvery = absl::Seconds(30);
 constexpr absl::Duration kTakeoverStep = absl::Milliseconds(400);
 // A partition that never had an owner waits this long for zones that are registered but not up.
 constexpr absl::Duration kWaitForZones = absl::Seconds(3);
+// After a hand-over away from a node that leaves has failed: the partition is served in between.
+constexpr absl::Duration kLeaveAgainAfter = absl::Seconds(15);
 // A fenced owner whose chain nobody changed takes over itself after this.
 constexpr absl::Duration kSealerPatience = absl::Milliseconds(300);
 
@@ -38,6 +40,7 @@ void PartitionDriver::SurveyOwnership() {
   const absl::Time now = node_.Now();
   if (owner_ != nullptr) {
     if (fenced_since_.has_value() && now - *fenced_since_ > kSealerPatience) StartTakeover();
+    if (!fenced_since_.has_value() && !swapping_) LeaveIfAsked();
     return;
   }
   if (HasChain() && !node_.OwnerSeemsGone(Last())) {
@@ -51,6 +54,21 @@ void PartitionDriver::SurveyOwnership() {
   } else {
     CreateChain();
   }
+}
+
+// Nodes that an operator wants emptied own nothing, as long as there is another to own it.
+void PartitionDriver::LeaveIfAsked() {
+  if (hand_over_.has_value() || node_.Now() < next_leave_ || !node_.IsLeaving(node_.self())) return;
+  const NodeId to = HandOverTarget();
+  if (to.empty()) return;
+  next_leave_ = node_.Now() + kLeaveAgainAfter;
+  HandOver(to, [id = id_](const absl::Status& status) {
+    if (status.ok()) return;
+    Log(LogLevel::kWarning, absl::StrCat(id.ToString(),
+                                         " stays here for now, although the node is "
+                                         "leaving: ",
+                                         std::string(status.message())));
+  });
 }
 
 // The first live replica in rendezvous order goes at once, each later one a step after it, then
@@ -68,6 +86,9 @@ absl::Duration PartitionDriver::TakeoverDelay() const {
              Last().replicas[static_cast<size_t>(index)].incarnation == node.incarnation;
     });
   }
+  // Whoever leaves is the last resort.
+  std::stable_partition(order.begin(), order.end(),
+                        [&](const NodeRecord& node) { return !node_.IsLeaving(node); });
   for (size_t rank = 0; rank < order.size(); rank++) {
     if (order[rank].id == node_.self().id) return kTakeoverStep * static_cast<int64_t>(rank);
   }
@@ -75,10 +96,10 @@ absl::Duration PartitionDriver::TakeoverDelay() const {
 }
 
 void PartitionDriver::CreateChain() {
-  const std::vector<NodeRecord> live = node_.LiveNodes();
-  std::vector<Replica> replicas = Place(id_, stream_.copies, node_.self(), live);
+  std::vector<Replica> replicas = PlaceSegment();
   std::vector<Replica> registered;
   for (const RepairNode& node : node_.RepairNodes()) {
+    if (node.leaving) continue;
     registered.push_back({node.record.id, node.record.incarnation, node.record.zone});
   }
   const int zones = ZoneCount(replicas, AllOf(replicas));
@@ -114,6 +135,10 @@ void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
     done(absl::OkStatus());
   } else if (node_.self().draining) {
     done(absl::UnavailableError("this node is draining and takes over nothing"));
+  } else if (const NodeRecord best = node_.LiveNodes().front();
+             node_.IsLeaving(node_.self()) && !node_.IsLeaving(best)) {
+    done(absl::UnavailableError(absl::StrCat("this node is being emptied for maintenance: ask ",
+                                             best.id.value(), " to take over")));
   } else if (Last().owner == node_.self().id) {
     StartTakeover();
     done(absl::OkStatus());
@@ -188,7 +213,7 @@ void PartitionDriver::EndAttempt() {
 }
 
 void PartitionDriver::ProposeTakeover() {
-  std::vector<Replica> replicas = Place(id_, stream_.copies, node_.self(), node_.LiveNodes());
+  std::vector<Replica> replicas = PlaceSegment();
   const auto rule = RuleFor(stream_, replicas);
   if (!rule.has_value()) {
     EndAttempt();
@@ -225,10 +250,21 @@ void PartitionDriver::SurveyRoll() {
   });
 }
 
+// On nodes that stay; on those that leave too, if the others are too few to acknowledge as asked.
+std::vector<Replica> PartitionDriver::PlaceSegment() const {
+  const std::vector<NodeRecord> live = node_.LiveNodes();
+  std::vector<NodeRecord> staying = live;
+  std::erase_if(staying, [this](const NodeRecord& node) { return node_.IsLeaving(node); });
+  std::vector<Replica> placed = Place(id_, stream_.copies, node_.self(), staying);
+  const QuorumRule asked{stream_.ack_copies, stream_.ack_zones};
+  if (IsAckQuorum(asked, placed, AllOf(placed))) return placed;
+  return Place(id_, stream_.copies, node_.self(), live);
+}
+
 // Where the next segment goes, and its rule, if it is time for one.
 std::optional<std::pair<std::vector<Replica>, QuorumRule>> PartitionDriver::PlaceForRoll() const {
   if (fenced_since_.has_value() || owner_->rolling()) return std::nullopt;
-  std::vector<Replica> placed = Place(id_, stream_.copies, node_.self(), node_.LiveNodes());
+  std::vector<Replica> placed = PlaceSegment();
   const auto rule = RuleFor(stream_, placed);
   if (!rule.has_value() || !RollIsDue(placed)) return std::nullopt;
   return std::pair(std::move(placed), *rule);
@@ -244,10 +280,11 @@ bool PartitionDriver::RollIsDue(const std::vector<Replica>& placed) const {
     const NodeRecord* record = node_.Record(replica.node);
     const bool there = record != nullptr && record->incarnation == replica.incarnation &&
                        node_.IsAlive(replica.node);
-    // A replica that leaves for good is replaced only if another can take its place.
-    const bool leaves = there && record->draining && IndexOf(placed, replica.node) < 0 &&
-                        placed.size() >= now.size();
-    if (!there || leaves) return true;
+    // One that drains is replaced only if another can take its place; one that an operator wants
+    // emptied, as soon as the others are enough to acknowledge.
+    const bool unplaced = there && IndexOf(placed, replica.node) < 0;
+    const bool leaves = unplaced && record->draining && placed.size() >= now.size();
+    if (!there || leaves || (unplaced && node_.IsLeaving(*record))) return true;
   }
   const SegmentOptions& limits = node_.options().segment;
   const bool short_of_zones = zones < stream_.copies;

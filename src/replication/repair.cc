@@ -34,6 +34,14 @@ bool RepairCore::Confirmed(Epoch epoch, const Replica& replica) const {
   return found != confirmed_.end() && found->second == replica.incarnation;
 }
 
+std::vector<NodeId> RepairCore::HoldersOf(const Segment& segment) const {
+  std::vector<NodeId> holders;
+  for (const Replica& replica : segment.replicas) {
+    if (Confirmed(segment.epoch, replica)) holders.push_back(replica.node);
+  }
+  return holders;
+}
+
 void RepairCore::Survey(RepairView view, absl::Time now, Outbox& out) {
   CollectFinished();
   // A copy request names the version it was decided on, so older ones are not worth going on with.
@@ -70,8 +78,13 @@ void RepairCore::SurveySegment(const Segment& segment, absl::Time now, Outbox& o
       candidates.push_back(node.record);
     }
   }
+  candidates = RendezvousOrder(partition_, std::move(candidates));
+  std::stable_partition(candidates.begin(), candidates.end(), [&](const NodeRecord& node) {
+    const NodeId& replaced = Find(view_.nodes, node.id)->replaces;
+    return !replaced.empty() && IndexOf(segment.replicas, replaced) >= 0;
+  });
   for (const bool new_zone : {true, false}) {
-    for (const NodeRecord& node : RendezvousOrder(partition_, candidates)) {
+    for (const NodeRecord& node : candidates) {
       if (static_cast<int>(staying.size()) >= view_.copies) return;
       const Replica joining{node.id, node.incarnation, node.zone};
       const bool known_zone =
@@ -154,10 +167,17 @@ std::vector<Replica> RepairCore::Corrected(const Segment& segment) const {
     if (IndexOf(holders, replica.node) >= 0) safe.push_back(replica);
   }
   if (!IsAckQuorum(segment.rule, safe, AllOf(safe))) return segment.replicas;
-  // A name that leaves waits until there are as many copies as asked for.
+  // A name that leaves waits until there are as many copies as asked for; one that an operator
+  // wants to leave, as many as the nodes that stay can hold.
+  const auto staying = std::count_if(view_.nodes.begin(), view_.nodes.end(),
+                                     [](const RepairNode& node) { return !node.replace; });
   for (const Replica& replica : segment.replicas) {
-    const bool leaves = IndexOf(list, replica.node) < 0;
-    if (leaves && static_cast<int>(safe.size()) < view_.copies) list.push_back(replica);
+    if (IndexOf(list, replica.node) >= 0) continue;
+    const RepairNode* node = Find(view_.nodes, replica.node);
+    const bool wanted_gone = node != nullptr && node->leaving;
+    const int enough =
+        wanted_gone ? std::min(view_.copies, static_cast<int>(staying)) : view_.copies;
+    if (static_cast<int>(safe.size()) < enough) list.push_back(replica);
   }
   return list;
 }

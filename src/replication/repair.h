@@ -21,6 +21,8 @@ struct RepairNode {
   NodeRecord record;
   bool alive = false;
   bool replace = false;  // gone for so long, or leaving, that its copies are made elsewhere
+  bool leaving = false;  // an operator wants it emptied, even if fewer copies are left then
+  NodeId replaces;       // the node whose copies it gets rather than others; may be empty
 };
 
 // A partition at the moment of a survey.
@@ -49,6 +51,8 @@ class RepairCore {
   std::optional<Chain> Proposal() const;
   // Sealed segments that fewer live nodes are known to hold than asked for, at the last survey.
   int under_replicated() const { return under_replicated_; }
+  // Nodes of the segment's list that are known to hold it whole.
+  std::vector<NodeId> HoldersOf(const Segment& segment) const;
   bool Idle() const { return copiers_.empty(); }
 
  private:

@@ -15,6 +15,7 @@ namespace {
 
 constexpr absl::Duration kTickEvery = absl::Milliseconds(20);
 constexpr int kTicksPerSurvey = 10;
+constexpr size_t kPrefixes = 4;  // that are watched
 constexpr absl::Duration kRegisterRetry = absl::Milliseconds(200);
 
 absl::Status UnknownPartition(const PartitionId& partition) {
@@ -48,6 +49,7 @@ class Replicator::Impl {
     Register();
     for (const StreamOptions& stream : node_->options().streams) CreateStream(stream);
     Watch(kNodePrefix, [this](const MetadataRecord& record) { OnNode(record); });
+    Watch(kMaintenancePrefix, [this](const MetadataRecord& record) { OnMaintenance(record); });
     Watch(kStreamPrefix, [this](const MetadataRecord& record) { OnStream(record); });
     Watch(kChainPrefix, [this](const MetadataRecord& record) { OnChain(record); });
     Tick();
@@ -90,6 +92,7 @@ class Replicator::Impl {
   void CreateStream(const StreamOptions& stream);
   void Watch(std::string prefix, absl::AnyInvocable<void(const MetadataRecord&)> on_record);
   void OnNode(const MetadataRecord& record);
+  void OnMaintenance(const MetadataRecord& record);
   void OnStream(const MetadataRecord& record);
   void OnChain(const MetadataRecord& record);
   void OnMessage(const NodeId& from, Message message);
@@ -176,6 +179,21 @@ void Replicator::Impl::OnNode(const MetadataRecord& record) {
   PublishNodes();
 }
 
+void Replicator::Impl::OnMaintenance(const MetadataRecord& record) {
+  MaintenanceRecord maintenance;
+  if (record.version != 0) {
+    const auto decoded = DecodeMaintenance(record.value);
+    if (!decoded.ok()) {
+      Log(LogLevel::kError, absl::StrCat("ignoring metadata record ", record.key, ": ",
+                                         std::string(decoded.status().message())));
+      return;
+    }
+    maintenance = *decoded;
+  }
+  node_->SetMaintenance(record.key, maintenance);
+  PublishNodes();
+}
+
 void Replicator::Impl::OnStream(const MetadataRecord& record) {
   if (record.version == 0) return;
   const auto stream = DecodeStream(record.value);
@@ -244,7 +262,7 @@ void Replicator::Impl::OnMessage(const NodeId& from, Message message) {
 }
 
 void Replicator::Impl::Tick() {
-  const bool known = seen_prefixes_.size() == 3;
+  const bool known = seen_prefixes_.size() == kPrefixes;
   const bool survey = known && ++ticks_ % kTicksPerSurvey == 0;
   for (auto& [id, partition] : partitions_) {
     if (partition->Busy()) partition->OnTick();

@@ -2,6 +2,7 @@
 // sealer, repairer) against the store, the metadata and the peers.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,11 +43,18 @@ struct PartitionStatus {
   Offset trim_floor;         // when owned here
   int under_replicated = 0;  // segments with fewer confirmed live copies than the stream asks for
   std::vector<NodeId> in_sync;  // replicas of the open segment that hold all that is committed
+  // Of each sealed segment that is still needed: nodes of its list known to hold it whole. When
+  // owned here; a new owner knows only after it has asked them.
+  std::map<Epoch, std::vector<NodeId>> holders;
+  // What the stream asks for.
+  int copies = 1;
+  QuorumRule asked;
 };
 
 struct NodeStatus {
   NodeRecord record;
   bool alive = false;
+  bool leaving = false;  // in maintenance, itself or its zone (MaintenanceRecord)
 };
 
 // Told to the drain (and to whoever else wants to know).
@@ -99,8 +107,8 @@ class Replicator {
   // it does not answer. OK when the attempt ended, however it ended.
   void TakeOver(const PartitionId& partition, Epoch seen_epoch,
                 absl::AnyInvocable<void(absl::Status)> done);
-  // Stops owning it and asks `to` (empty: the best replica) to take over. OK at once if `to` is this
-  // node.
+  // Stops owning it and asks `to` (empty: the best replica) to take over. OK at once if `to` is
+  // this node.
   void HandOver(const PartitionId& partition, NodeId to,
                 absl::AnyInvocable<void(absl::Status)> done);
   // Hands over everything, then takes over nothing more.

@@ -55,6 +55,29 @@ std::string AddressOf(const RpcBackend& backend, const NodeId& node) {
   return "an unknown address";
 }
 
+// NOT_FOUND: the node has not heard of what the record names.
+absl::Status Knows(const RpcBackend& backend, const MaintenanceRecord& record) {
+  const std::vector<NodeStatus> nodes = backend.nodes();
+  const auto is_there = [&](const std::string& name, MaintenanceRecord::Of of) {
+    return std::any_of(nodes.begin(), nodes.end(), [&](const NodeStatus& node) {
+      return name == (of == MaintenanceRecord::Of::kZone ? node.record.zone.value()
+                                                         : node.record.id.value());
+    });
+  };
+  const bool is_zone = record.of == MaintenanceRecord::Of::kZone;
+  if (!is_there(record.name, record.of)) {
+    return absl::NotFoundError(absl::StrCat("there is no ", is_zone ? "zone" : "node", " '",
+                                            record.name,
+                                            "': see Admin.Status for those there are"));
+  }
+  if (!record.replacement.empty() &&
+      !is_there(record.replacement.value(), MaintenanceRecord::Of::kNode)) {
+    return absl::NotFoundError(absl::StrCat("there is no node '", record.replacement.value(),
+                                            "' to replace '", record.name, "'"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* context,
@@ -148,6 +171,22 @@ grpc::ServerUnaryReactor* AdminService::DrainNode(grpc::CallbackServerContext* c
                          done(absl::FailedPreconditionError(
                              absl::StrCat("this is node '", backend->self.value(), "': ask node '",
                                           node.value(), "' at ", AddressOf(*backend, node))));
+                       });
+}
+
+grpc::ServerUnaryReactor* AdminService::SetMaintenance(grpc::CallbackServerContext* context,
+                                                       const v1::SetMaintenanceRequest* request,
+                                                       v1::SetMaintenanceResponse* response) {
+  const absl::StatusOr<MaintenanceRecord> record = FromWire(*request);
+  return EndWithStatus(context_, context_.access.CheckAdmin(*context), response,
+                       [&](const auto& backend, RpcBackend::Done done) {
+                         if (!record.ok()) return done(record.status());
+                         // What is called off may be gone already; only who is there can leave or
+                         // replace another.
+                         const absl::Status known =
+                             record->leaving ? Knows(*backend, *record) : absl::OkStatus();
+                         if (!known.ok()) return done(known);
+                         backend->set_maintenance(*record, std::move(done));
                        });
 }
 

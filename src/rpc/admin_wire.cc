@@ -13,6 +13,8 @@ void ToWire(const NodeStatus& node, v1::NodeState& wire) {
   wire.set_address(node.record.address);
   wire.set_alive(node.alive);
   wire.set_draining(node.record.draining);
+  wire.set_leaving(node.leaving);
+  wire.set_incarnation(node.record.incarnation.value());
 }
 
 NodeStatus FromWire(const v1::NodeState& wire) {
@@ -21,6 +23,8 @@ NodeStatus FromWire(const v1::NodeState& wire) {
   node.record.zone = ZoneId(wire.zone());
   node.record.address = wire.address();
   node.record.draining = wire.draining();
+  node.record.incarnation = Incarnation(wire.incarnation());
+  node.leaving = wire.leaving();
   node.alive = wire.alive();
   return node;
 }
@@ -41,13 +45,20 @@ void ToWire(const PartitionStatus& partition, v1::PartitionState& wire) {
       v1::ReplicaState& copy = *out.add_replicas();
       copy.set_node(replica.node.value());
       copy.set_zone(replica.zone.value());
+      copy.set_incarnation(replica.incarnation.value());
     }
+    const auto holders = partition.holders.find(segment.epoch);
+    if (holders == partition.holders.end()) continue;
+    for (const NodeId& node : holders->second) out.add_holders(node.value());
   }
   wire.set_owned_here(partition.owned_here);
   wire.set_committed(partition.committed.value());
   wire.set_trim_floor(partition.trim_floor.value());
   wire.set_under_replicated(static_cast<uint32_t>(partition.under_replicated));
   for (const NodeId& node : partition.in_sync) wire.add_in_sync(node.value());
+  wire.set_copies(static_cast<uint32_t>(partition.copies));
+  wire.set_ack_copies(static_cast<uint32_t>(partition.asked.ack_copies));
+  wire.set_ack_zones(static_cast<uint32_t>(partition.asked.ack_zones));
 }
 
 PartitionStatus FromWire(const v1::PartitionState& wire) {
@@ -62,7 +73,12 @@ PartitionStatus FromWire(const v1::PartitionState& wire) {
     segment.owner = NodeId(in.owner());
     segment.rule = {static_cast<int>(in.ack_copies()), static_cast<int>(in.ack_zones())};
     for (const v1::ReplicaState& copy : in.replicas()) {
-      segment.replicas.push_back({NodeId(copy.node()), Incarnation(), ZoneId(copy.zone())});
+      segment.replicas.push_back(
+          {NodeId(copy.node()), Incarnation(copy.incarnation()), ZoneId(copy.zone())});
+    }
+    if (segment.end.has_value() && wire.owned_here()) {
+      std::vector<NodeId>& holders = partition.holders[segment.epoch];
+      for (const std::string& node : in.holders()) holders.emplace_back(node);
     }
     partition.chain.segments.push_back(std::move(segment));
   }
@@ -71,6 +87,8 @@ PartitionStatus FromWire(const v1::PartitionState& wire) {
   partition.trim_floor = Offset(wire.trim_floor());
   partition.under_replicated = static_cast<int>(wire.under_replicated());
   for (const std::string& node : wire.in_sync()) partition.in_sync.emplace_back(node);
+  partition.copies = static_cast<int>(wire.copies());
+  partition.asked = {static_cast<int>(wire.ack_copies()), static_cast<int>(wire.ack_zones())};
   return partition;
 }
 
@@ -100,6 +118,31 @@ SinkState FromWire(const v1::SinkState& wire) {
   sink.delivered_events = wire.delivered_events();
   sink.dead_letter_events = wire.dead_letter_events();
   return sink;
+}
+
+void ToWire(const MaintenanceRecord& record, v1::SetMaintenanceRequest& wire) {
+  if (record.of == MaintenanceRecord::Of::kZone) {
+    wire.set_zone(record.name);
+  } else {
+    wire.set_node(record.name);
+  }
+  wire.set_leaving(record.leaving);
+  wire.set_replacement(record.replacement.value());
+}
+
+absl::StatusOr<MaintenanceRecord> FromWire(const v1::SetMaintenanceRequest& wire) {
+  if (wire.node().empty() == wire.zone().empty()) {
+    return absl::InvalidArgumentError("maintenance is of a node or of a zone: give one of them");
+  }
+  const bool is_zone = wire.node().empty();
+  if (!wire.replacement().empty() && (is_zone || wire.replacement() == wire.node())) {
+    return absl::InvalidArgumentError("a replacement is another node, and of a node, not a zone");
+  }
+  return MaintenanceRecord{
+      .of = is_zone ? MaintenanceRecord::Of::kZone : MaintenanceRecord::Of::kNode,
+      .name = is_zone ? wire.zone() : wire.node(),
+      .leaving = wire.leaving(),
+      .replacement = NodeId(wire.replacement())};
 }
 
 void ToWire(const StreamOptions& options, v1::CreateStreamRequest& wire) {

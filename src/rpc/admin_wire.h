@@ -14,6 +14,10 @@ NodeStatus FromWire(const v1::NodeState& wire);
 PartitionStatus FromWire(const v1::PartitionState& wire);
 SinkState FromWire(const v1::SinkState& wire);
 
+void ToWire(const MaintenanceRecord& record, v1::SetMaintenanceRequest& wire);
+// INVALID_ARGUMENT: not exactly one of node and zone; a replacement of a zone, or of itself.
+absl::StatusOr<MaintenanceRecord> FromWire(const v1::SetMaintenanceRequest& wire);
+
 void ToWire(const StreamOptions& options, v1::CreateStreamRequest& wire);
 // With the defaults where nothing is given. INVALID_ARGUMENT: a word that is not known.
 absl::StatusOr<StreamOptions> FromWire(const v1::CreateStreamRequest& wire);

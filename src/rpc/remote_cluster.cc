@@ -134,6 +134,15 @@ class RemoteCluster::Impl {
                                             });
   }
 
+  absl::Status SetMaintenance(const MaintenanceRecord& record, absl::Duration limit) {
+    v1::SetMaintenanceRequest request;
+    ToWire(record, request);
+    return AskInTurn<v1::SetMaintenanceResponse>(
+        seeds_, limit, request, [](NodeStubs& stubs, auto*... arguments) {
+          stubs.admin->async()->SetMaintenance(arguments...);
+        });
+  }
+
   absl::Status CreateStream(const StreamOptions& options, absl::Duration limit) {
     v1::CreateStreamRequest request;
     ToWire(options, request);
@@ -283,6 +292,7 @@ class RemoteCluster::Impl {
         const auto [at, is_new] = nodes.emplace(node.record.id, node);
         if (is_new) continue;
         node.alive = node.alive || at->second.alive;
+        node.leaving = node.leaving && at->second.leaving;  // all have heard of it
         if (!is_itself) node.record = at->second.record;
         at->second = node;
       }
@@ -390,6 +400,9 @@ absl::Status RemoteCluster::Move(const PartitionId& partition, const NodeId& to,
 }
 absl::Status RemoteCluster::DrainNode(const NodeId& node, absl::Duration limit) {
   return impl_->DrainNode(node, limit);
+}
+absl::Status RemoteCluster::SetMaintenance(const MaintenanceRecord& record, absl::Duration limit) {
+  return impl_->SetMaintenance(record, limit);
 }
 absl::Status RemoteCluster::CreateStream(const StreamOptions& options, absl::Duration limit) {
   return impl_->CreateStream(options, limit);

@@ -61,6 +61,7 @@ class RemoteCluster {
   // The owner hands over to `to` (empty: the best replica).
   absl::Status Move(const PartitionId& partition, const NodeId& to, absl::Duration limit);
   absl::Status DrainNode(const NodeId& node, absl::Duration limit);
+  absl::Status SetMaintenance(const MaintenanceRecord& record, absl::Duration limit);
   absl::Status CreateStream(const StreamOptions& options, absl::Duration limit);
 
   // How many partitions a stream has. NOT_FOUND.

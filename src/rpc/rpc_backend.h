@@ -56,6 +56,8 @@ struct RpcBackend {
   std::function<std::optional<StreamOptions>(const StreamId&)> stream;
   // ALREADY_EXISTS: with other settings (StreamDirectory::Create).
   std::function<void(StreamOptions, Done)> create_stream;
+  // Writes it down in the metadata store; the same again is OK.
+  std::function<void(MaintenanceRecord, Done)> set_maintenance;
   // Appends through the node's own producer. The events have been validated and have ids.
   std::function<void(const StreamId&, std::vector<Event>, ProduceDone)> produce;
   // May be empty: no sinks.

@@ -58,6 +58,8 @@ class World {
 
   Simulation& simulation() { return simulation_; }
   Invariants& invariants() { return *invariants_; }
+  // Past all faults, as an operator would change it.
+  MemoryMetadata& metadata() { return *metadata_; }
   const std::map<Fault, int>& faults_done() const { return faults_done_; }
   const FaultCoverage& coverage() const { return coverage_; }
   // What was exercised, for the report.

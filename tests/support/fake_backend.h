@@ -72,6 +72,10 @@ class FakeBackend {
       Note("create " + options.name.value());
       done(options.Validate());
     };
+    backend.set_maintenance = [this](const MaintenanceRecord& record, RpcBackend::Done done) {
+      Note(Encode(record));
+      done(absl::OkStatus());
+    };
     backend.produce = [this](const StreamId& stream, const std::vector<Event>& events,
                              RpcBackend::ProduceDone done) { done(Produce(stream, events)); };
     return backend;
