@@ -130,6 +130,15 @@ TEST(Config, ReadsAccessRules) {
               Contains(HasSubstr("access[0]: a stream is 'Web'")));
 }
 
+TEST(Config, NeverShowsThePasswordOfASinksUrl) {
+  const std::vector<std::string> problems =
+      Problems(std::string(kRequired) +
+               "streams: [{name: web}]\nsinks: [{name: out, stream: web, url: "
+               "'postgers://user:hunter2@localhost/x'}]\n");
+  EXPECT_THAT(problems, Contains(HasSubstr("did you mean 'postgres:'?")));
+  EXPECT_THAT(problems, Not(Contains(HasSubstr("hunter2"))));
+}
+
 // Someone writes the token where its digest belongs.
 TEST(Config, NeverShowsWhatStandsInPlaceOfATokensDigest) {
   const std::vector<std::string> problems =

@@ -7,8 +7,11 @@
 #include <memory>
 #include <string>
 
+#include "forebay/v1/peer.grpc.pb.h"
 #include "rpc/credentials.h"
+#include "rpc/grpc_channel.h"
 #include "rpc/remote_cluster.h"
+#include "rpc/status_wire.h"
 #include "support/inbox.h"
 #include "support/served_node.h"
 #include "support/test_certificates.h"
@@ -106,6 +109,32 @@ TEST(Tls, BringsNoMessagesToWhoIsNotTheNode) {
   a->messages().SendAll(NodeId("x"), {Heartbeat{ProcessLife(1)}});
   a->messages().SendAll(NodeId("b"), {Heartbeat{ProcessLife(1)}});
   EXPECT_EQ(inbox.WaitFor(1), std::vector<std::string>{"b"});
+}
+
+// An impostor that got the node's address: it says what the node would say.
+TEST(Tls, SpeaksOnlyToTheNodeItMeans) {
+  const auto greet = [](const ServedNode& node) {
+    const auto credentials = *Credentials::Load(Authority().IssueForNode("a"));
+    const auto stub = v1::Peer::NewStub(Dial(node.address(), credentials.get(), NodeId("b")));
+    grpc::ClientContext context;
+    const auto stream = stub->Exchange(&context);
+    v1::PeerEnvelope hello;
+    hello.mutable_hello()->set_protocol_version(kProtocolVersion);
+    hello.mutable_hello()->set_from("a");
+    hello.mutable_hello()->set_to("b");
+    stream->Write(hello);
+    stream->WritesDone();
+    v1::PeerWelcome welcome;
+    while (stream->Read(&welcome)) continue;
+    return FromGrpc(stream->Finish());
+  };
+  EXPECT_TRUE(greet(*Serve("b", Authority().IssueForNode("b"))).ok());
+  RpcServerOptions options;
+  options.credentials = *Credentials::Load(Authority().Issue("shop", "DNS:shop,IP:127.0.0.1"));
+  const ServedNode impostor("b", options);
+  const absl::Status status = greet(impostor);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("does not name the host or node"));
 }
 
 TEST(Tls, UsesChangedFilesWithoutARestart) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -75,11 +76,14 @@ class Checker {
       if (scheme == known && colon != std::string::npos && colon + 1 < text.size()) return true;
     }
     const std::string nearest = Nearest(scheme, schemes);
-    Problem(path, absl::StrCat("'", text, "' must start with ", absl::StrJoin(schemes, ": or "),
-                               ": and name a place",
-                               nearest.empty() || nearest == scheme
-                                   ? ""
-                                   : absl::StrCat("; did you mean '", nearest, ":'?")));
+    // The rest may hold a password.
+    const bool has_secret = absl::StrContains(text, '@');
+    Problem(path, absl::StrCat(
+                      "'", has_secret ? text.substr(0, text.find_first_of(":@")) + ":..." : text,
+                      "' must start with ", absl::StrJoin(schemes, ": or "), ": and name a place",
+                      nearest.empty() || nearest == scheme
+                          ? ""
+                          : absl::StrCat("; did you mean '", nearest, ":'?")));
     return false;
   }
 

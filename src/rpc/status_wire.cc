@@ -25,7 +25,8 @@ std::string Explained(const std::string& message) {
   constexpr std::pair<const char*, const char*> kMeanings[] = {
       {"certificate verify failed", "the node's certificate is not signed by our tls.ca"},
       {"wrong version number", "the node does not speak TLS, and we do: set tls on both or none"},
-      {"ostname Verification", "the node's certificate does not name the host that was dialled"},
+      {"ostname Verification",
+       "the node's certificate does not name the host or node that was dialled"},
       {"Socket closed", "it closes the connection; if it has TLS, set tls here as well"},
   };
   for (const auto& [sign, meaning] : kMeanings) {
