@@ -260,6 +260,9 @@ TEST_F(IngestTest, AnswersUnavailableWithAHintUntilTheNodeServesAndWhenItStops) 
   const grpc::Status stopping = Append(Request({"x"}));
   EXPECT_EQ(stopping.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(stopping.error_message().find("stopping"), std::string::npos);
+  // Its partitions will be elsewhere soon: the gap is that of a hand-over.
+  EXPECT_LE(RetryAfter(FromGrpc(stopping)).value_or(absl::InfiniteDuration()),
+            absl::Milliseconds(20));
 }
 
 TEST_F(IngestTest, TellsItsHealthAsTheStandardServiceDoes) {

@@ -23,10 +23,11 @@ class BackendHolder {
   absl::StatusOr<Held> Get() {
     MutexLock lock(mutex_);
     if (held_ != nullptr) return held_;
+    // Its partitions have another owner within some tens of milliseconds; a start takes longer.
     return WithRetryAfter(
         absl::UnavailableError(absl::StrCat("this node is ", was_served_ ? "stopping" : "starting",
                                             ": ask another one, or wait and ask again")),
-        absl::Milliseconds(200));
+        was_served_ ? absl::Milliseconds(20) : absl::Milliseconds(200));
   }
   void Set(RpcBackend backend) {
     auto held = std::make_shared<const RpcBackend>(std::move(backend));
