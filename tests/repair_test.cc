@@ -36,12 +36,15 @@ class RepairTest : public ::testing::Test {
     out_ = Outbox();
     core_->Survey(view_, now_, out_);
   }
-  void Holds(const std::string& node) {
+  // Answers a request of the survey at `version`.
+  void HoldsAt(const std::string& node, uint64_t version) {
     Outbox out;
-    core_->OnCopyReply(NodeId(node),
-                       {Key(1), Epoch(2), ReplicaAnswer::kHolds, {Offset(0), Offset(10)}, Epoch()},
-                       now_, out);
+    core_->OnCopyReply(
+        NodeId(node),
+        {Key(1), Epoch(2), ReplicaAnswer::kHolds, {Offset(0), Offset(10)}, Epoch(), version}, now_,
+        out);
   }
+  void Holds(const std::string& node) { HoldsAt(node, view_.chain_version); }
   // Of the sealed segment, as proposed; empty: no change.
   std::vector<std::string> Proposed() {
     std::vector<std::string> names;
@@ -66,6 +69,25 @@ TEST_F(RepairTest, ANameThatIsToLeaveStaysUntilTheOthersHoldEverything) {  // ha
   Holds("a");
   Holds("b");
   Holds("c");
+  EXPECT_THAT(Proposed(), IsEmpty());
+  Holds("d");
+  EXPECT_THAT(Proposed(), ElementsAre("a", "b", "d"));
+}
+
+// The joining node may have read the newer chain, which does not name it, and deleted its copy.
+TEST_F(RepairTest, AsksAgainWhatAnUnnamedNodeHoldsWhenTheChainHasChanged) {  // repair-swap
+  Leave(2);
+  Join("d");
+  Survey();
+  for (const char* node : {"a", "b", "d"}) Holds(node);
+  EXPECT_THAT(Proposed(), ElementsAre("a", "b", "d"));
+  const uint64_t before = view_.chain_version++;
+  Survey();
+  EXPECT_THAT(Proposed(), IsEmpty());
+  const auto asked = Sent<CopyRequest>(out_, "d");
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_EQ(asked[0].chain_version, view_.chain_version);
+  HoldsAt("d", before);  // late
   EXPECT_THAT(Proposed(), IsEmpty());
   Holds("d");
   EXPECT_THAT(Proposed(), ElementsAre("a", "b", "d"));

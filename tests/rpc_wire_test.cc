@@ -86,7 +86,7 @@ struct Describer {
                           m.first, m.blocks);
   }
   std::string operator()(const CopyReply& m) const {
-    return "copied " + Join(m.segment, m.fence, m.answer, m.extent, m.higher);
+    return "copied " + Join(m.segment, m.fence, m.answer, m.extent, m.higher, m.chain_version);
   }
   std::string operator()(const Probe& m) const { return "probe " + Join(m.partition, m.epoch); }
   std::string operator()(const ProbeReply& m) const {
@@ -175,6 +175,16 @@ TEST(MessageWire, ReadsTheGoldenMessagesOfVersion1) {
     EXPECT_EQ(std::visit(Describer{}, *message), std::visit(Describer{}, messages[read]));
   }
   EXPECT_EQ(read, messages.size());
+}
+
+TEST(MessageWire, BringsBackTheVersionThatACopyWasAskedAt) {  // not in the first messages
+  CopyReply reply;
+  reply.chain_version = 21;
+  v1::PeerMessage wire;
+  ToWire(reply, wire);
+  const absl::StatusOr<Message> back = FromWire(wire);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(std::get<CopyReply>(*back).chain_version, 21u);
 }
 
 // A rolling upgrade: the next version adds fields.

@@ -42,6 +42,8 @@ void SegmentCopier::OnCopyReply(const NodeId& from, const CopyReply& reply, absl
       reply.fence != task_.fence) {
     return;
   }
+  // repair-version: what was said to an earlier request may have been deleted since.
+  if (reply.chain_version != 0 && reply.chain_version != task_.chain_version) return;
   if (reply.answer == ReplicaAnswer::kFenced) {
     state_ = State::kFenced;
     higher_ = reply.higher;

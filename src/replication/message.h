@@ -96,6 +96,7 @@ struct CopyReply {
   ReplicaAnswer answer = ReplicaAnswer::kFailed;
   SegmentExtent extent;
   Epoch higher;  // with kFenced: the fence that stands there already
+  uint64_t chain_version = 0;  // of the request; 0: from a build that does not say
 };
 
 // "Are you still the owner of this partition at this epoch, and alive?"

@@ -42,15 +42,24 @@ std::vector<NodeId> RepairCore::HoldersOf(const Segment& segment) const {
   return holders;
 }
 
+bool RepairCore::IsNamed(const Chain& chain, const Key& key) {
+  return std::any_of(chain.segments.begin(), chain.segments.end(), [&](const Segment& segment) {
+    return segment.epoch == key.epoch && IndexOf(segment.replicas, key.node) >= 0;
+  });
+}
+
 void RepairCore::Survey(RepairView view, absl::Time now, Outbox& out) {
   CollectFinished();
   // A copy request names the version it was decided on, so older ones are not worth going on with.
-  if (view.chain_version != view_.chain_version) copiers_.clear();
+  const bool changed = view.chain_version != view_.chain_version;
+  if (changed) copiers_.clear();
   view_ = std::move(view);
   under_replicated_ = 0;
   const std::vector<Segment>& segments = view_.chain.segments;
-  std::erase_if(confirmed_,
-                [&](const auto& item) { return item.first.epoch < segments.front().epoch; });
+  // repair-version: a node that this chain does not name may delete its copy when it reads it.
+  if (changed) {
+    std::erase_if(confirmed_, [&](const auto& item) { return !IsNamed(view_.chain, item.first); });
+  }
   for (size_t i = 0; i + 1 < segments.size(); i++) {
     if (*segments[i].end > view_.floor) SurveySegment(segments[i], now, out);
   }

@@ -62,6 +62,7 @@ class RepairCore {
     friend auto operator<=>(const Key&, const Key&) = default;
   };
 
+  static bool IsNamed(const Chain& chain, const Key& key);
   bool Confirmed(Epoch epoch, const Replica& replica) const;
   void SurveySegment(const Segment& segment, absl::Time now, Outbox& out);
   void StartCopier(const Segment& segment, const Replica& target, absl::Time now, Outbox& out);

@@ -74,7 +74,7 @@ ReplicaCore::Writes ReplicaCore::OnFence(const NodeId& from, const FenceRequest&
 ReplicaCore::Writes ReplicaCore::OnCopy(const NodeId& from, const CopyRequest& request,
                                         Outbox& out) {
   const SegmentKey& key = request.segment;
-  CopyReply reply{key, request.fence, ReplicaAnswer::kHolds, {}, {}};
+  CopyReply reply{key, request.fence, ReplicaAnswer::kHolds, {}, {}, request.chain_version};
   PartitionState& partition = partitions_[key.partition];
   const bool limbo = request.incarnation != incarnation_;
   const bool fenced = partition.fence > request.fence;

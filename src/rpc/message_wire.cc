@@ -160,6 +160,7 @@ struct Encoder {
     out.set_answer(ToWire(message.answer));
     SetExtent(message.extent, *out.mutable_extent());
     out.set_higher(message.higher.value());
+    out.set_chain_version(message.chain_version);
   }
   void operator()(const Probe& message) {
     v1::Probe& out = *wire.mutable_probe();
@@ -265,8 +266,8 @@ absl::StatusOr<Message> Decode(v1::CopyRequest& wire) {
 absl::StatusOr<Message> Decode(v1::CopyReply& wire) {
   const absl::StatusOr<ReplicaAnswer> answer = FromWire(wire.answer());
   if (!answer.ok()) return answer.status();
-  return CopyReply{SegmentOf(wire.segment()), Epoch(wire.fence()), *answer, ExtentOf(wire.extent()),
-                   Epoch(wire.higher())};
+  return CopyReply{SegmentOf(wire.segment()), Epoch(wire.fence()),  *answer,
+                   ExtentOf(wire.extent()),   Epoch(wire.higher()), wire.chain_version()};
 }
 
 struct Sizer {
