@@ -126,19 +126,12 @@ void Invariants::CheckExtents(const NodeId& node) {
 
 void Invariants::OnWipe(const NodeId& node) {
   const MemoryDisk& disk = disk_of_(node);
-  for (const auto& [partition, view] : partitions_) {
-    for (const Segment& segment : view.chain.segments) {
-      const SegmentKey key{partition, segment.epoch};
-      auto held = disk.durable.segments.find(key);
-      if (held == disk.durable.segments.end()) continue;
-      for (const Replica& replica : segment.replicas) {
-        if (replica.node == node && Holds(replica, key, Offset(0))) {
-          lost_[key][node] = held->second.extent.tail;
-        }
-      }
-    }
-  }
   seen_.erase(node);
+  if (!disk.marker) return;
+  // A takeover may have been told of a copy that the chain does not name yet.
+  for (const auto& [key, segment] : disk.durable.segments) {
+    lost_[key][{node, disk.marker->incarnation}] = segment.extent.tail;
+  }
 }
 
 bool Invariants::Holds(const Replica& replica, const SegmentKey& key, Offset end) const {
@@ -174,8 +167,9 @@ bool Invariants::IsSafe(const SegmentKey& key, const Segment& segment, Offset en
   if (IsQuorum(segment, holders)) return true;
   auto lost = lost_.find(key);
   if (lost == lost_.end() || holders.empty()) return false;
-  for (const auto& [node, tail] : lost->second) {
-    if (tail >= end) holders.insert(node);
+  for (const Replica& replica : segment.replicas) {
+    const auto copy = lost->second.find({replica.node, replica.incarnation});
+    if (copy != lost->second.end() && copy->second >= end) holders.insert(replica.node);
   }
   return IsQuorum(segment, holders);
 }

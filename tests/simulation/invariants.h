@@ -107,8 +107,8 @@ class Invariants {
   std::map<PartitionId, PartitionView> partitions_;
   std::map<std::pair<SinkId, PartitionId>, SinkView> delivered_;
   std::map<NodeId, std::map<SegmentKey, Offset>> seen_;  // disk content known so far, by tail
-  // Copies that a wipe took, and their tails.
-  std::map<SegmentKey, std::map<NodeId, Offset>> lost_;
+  // Copies that a wipe took, named by a chain or not yet, and their tails.
+  std::map<SegmentKey, std::map<std::pair<NodeId, Incarnation>, Offset>> lost_;
   SegmentLog log_;
   std::vector<EventHistory> events_;
   std::optional<std::string> broken_;

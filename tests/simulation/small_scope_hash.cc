@@ -74,6 +74,7 @@ ContentHash& ContentHash::Add(const Message& message) {
   } else if (const auto* copied = std::get_if<CopyReply>(&message)) {
     Add(copied->segment).Add(copied->fence).Add(static_cast<uint64_t>(copied->answer));
     Add(copied->extent.start).Add(copied->extent.tail).Add(copied->higher);
+    Add(copied->chain_version);
   } else {
     FOREBAY_CHECK(false, "the cores of the small world send no such message");
   }

@@ -192,7 +192,8 @@ void World::Evacuate(SimNode& node, absl::Duration down) {
 void World::FinishEvacuation(SimNode& node, absl::Time limit, absl::Duration down) {
   simulation_.After(absl::Milliseconds(100), [this, &node, limit, down, life = node.life_number()] {
     if (!node.running() || node.life_number() != life) return;
-    const bool empty = !IsNamed(node);
+    // A disk goes, so no other may be lacking: a takeover under way may still count on this one.
+    const bool empty = !IsNamed(node) && MayTakeCopies(Fault::kWipe, node);
     if (!empty && simulation_.Now() < limit && faulty_) return FinishEvacuation(node, limit, down);
     Note(absl::StrCat(empty ? "EVACUATED " : "NOT EVACUATED ", node.id().value()));
     if (empty) evacuations_++;
