@@ -22,8 +22,7 @@ std::string UnknownCommand(const CLI::App& app, const std::string& word) {
   if (word.rfind('-', 0) == 0) return "";
   const std::string nearest = Nearest(word, names);
   return "no command '" + word + "'" +
-         (nearest.empty() ? "; 'forebay --help' lists them"
-                          : "; did you mean '" + nearest + "'?");
+         (nearest.empty() ? "; 'forebay --help' lists them" : "; did you mean '" + nearest + "'?");
 }
 
 int Main(int argc, char** argv) {

@@ -95,7 +95,7 @@ struct CopyReply {
   Epoch fence;
   ReplicaAnswer answer = ReplicaAnswer::kFailed;
   SegmentExtent extent;
-  Epoch higher;  // with kFenced: the fence that stands there already
+  Epoch higher;                // with kFenced: the fence that stands there already
   uint64_t chain_version = 0;  // of the request; 0: from a build that does not say
 };
 
