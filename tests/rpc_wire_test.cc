@@ -203,7 +203,7 @@ TEST(MessageWire, IgnoresFieldsOfANewerVersion) {
 TEST(MessageWire, BringsBackEveryAnswer) {
   for (const ReplicaAnswer answer :
        {ReplicaAnswer::kHolds, ReplicaAnswer::kFenced, ReplicaAnswer::kLimbo,
-        ReplicaAnswer::kNotOpen, ReplicaAnswer::kFailed}) {
+        ReplicaAnswer::kNotOpen, ReplicaAnswer::kFailed, ReplicaAnswer::kFull}) {
     MirrorReply reply;
     reply.answer = answer;
     v1::PeerMessage wire;

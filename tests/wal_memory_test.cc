@@ -1,4 +1,5 @@
 // MemoryWalStore against the contract of WalStore, and what is its own.
+#include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
 #include "wal/memory_wal_store.h"
 #include "wal_store_contract.h"
@@ -11,7 +12,7 @@ class MemoryHarness final : public WalHarness {
   absl::Status Open(const NodeId& node, Incarnation new_incarnation) override {
     executor_ = std::make_unique<ThreadExecutor>("wal-test");
     absl::StatusOr<std::unique_ptr<MemoryWalStore>> store =
-        MemoryWalStore::Open(*executor_, *disk_, node, new_incarnation);
+        MemoryWalStore::Open({*executor_, clock_}, *disk_, node, new_incarnation);
     if (!store.ok()) return store.status();
     store_ = *std::move(store);
     return absl::OkStatus();
@@ -37,6 +38,7 @@ class MemoryHarness final : public WalHarness {
   std::unique_ptr<MemoryDisk> disk_ = std::make_unique<MemoryDisk>();
   std::unique_ptr<MemoryWalStore> store_;
   std::unique_ptr<ThreadExecutor> executor_;
+  RealClock clock_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Memory, WalStoreContract, testing::Values([] {
@@ -67,7 +69,7 @@ class HandExecutor final : public Executor {
 class MemoryWal : public testing::Test {
  protected:
   std::unique_ptr<MemoryWalStore> OpenStore(Incarnation incarnation = Incarnation(1)) {
-    return *MemoryWalStore::Open(executor_, disk_, NodeId("a"), incarnation,
+    return *MemoryWalStore::Open({executor_, clock_}, disk_, NodeId("a"), incarnation,
                                  [] { return absl::Milliseconds(3); });
   }
   void Append(MemoryWalStore& store, uint64_t first) {
@@ -76,6 +78,7 @@ class MemoryWal : public testing::Test {
   }
 
   HandExecutor executor_;
+  RealClock clock_;
   MemoryDisk disk_;
   std::vector<absl::Status> results_;
 };

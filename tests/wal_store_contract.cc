@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <thread>
+
+#include "runtime/real_clock.h"
 
 namespace forebay {
 
@@ -100,6 +103,25 @@ TEST_P(WalStoreContract, CompletesInOrderAndOnlyAfterTheSync) {
   all.get_future().wait();
   EXPECT_THAT(order, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
   EXPECT_EQ(store().stats().queued_bytes, 0u);
+}
+
+// Hazard 15: an owner has to see that its disk stands still.
+TEST_P(WalStoreContract, SaysHowLongTheOldestWriteWaits) {
+  ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
+  EXPECT_EQ(store().stats().oldest_wait, absl::ZeroDuration());
+  harness_->HoldSyncs();
+  auto oldest = Start({AppendBlock{Key(), Offset(0), MakeBlock(0)}});
+  const RealClock clock;
+  const absl::Time limit = clock.Now() + absl::Seconds(10);
+  while (store().stats().oldest_wait < absl::Milliseconds(20) && clock.Now() < limit) {
+    std::this_thread::yield();
+  }
+  auto newer = Start({AppendBlock{Key(), Offset(2), MakeBlock(2)}});
+  EXPECT_GE(store().stats().oldest_wait, absl::Milliseconds(20));
+  harness_->LetSyncsGo();
+  ASSERT_EQ(oldest.get(), absl::OkStatus());
+  ASSERT_EQ(newer.get(), absl::OkStatus());
+  EXPECT_EQ(store().stats().oldest_wait, absl::ZeroDuration());
 }
 
 TEST_P(WalStoreContract, WaitingWritesShareASync) {

@@ -83,6 +83,22 @@ struct LivenessOptions {
   absl::Duration replace_after = absl::Minutes(5);
 };
 
+// When a node's disk is too full, or too slow, to be an owner's.
+struct DiskOptions {
+  // Percent of the file system of data_directory that is in use. From there on the node takes no
+  // more appends (RESOURCE_EXHAUSTED, with a hint when to try again) and hands its partitions over
+  // to nodes with room; it resumes by itself 2 points below. 50 to 99.
+  int refuse_at_percent = 90;
+  // Kept free for drain, trim and what RocksDB rewrites. With less, the node stores no blocks at
+  // all, nor as a replica. At least 16 x memtable_bytes; 1 MiB to 1 TiB.
+  uint64_t reserve_bytes = 1 << 30;
+  // A write that takes longer to become durable makes an owner hand its partitions over; the node
+  // takes over again after ten times as long without one. 50 ms to 60 s.
+  absl::Duration slow_after = absl::Seconds(1);
+
+  absl::Status Validate() const;
+};
+
 // A sink and the stream it drains.
 struct SinkBinding {
   SinkId name;
@@ -142,6 +158,7 @@ struct BufferOptions {
   BatchOptions batch;
   SegmentOptions segment;
   LivenessOptions liveness;
+  DiskOptions disk;
   size_t memtable_bytes = 64 << 20;
 
   absl::Status Validate() const;

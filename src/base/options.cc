@@ -66,6 +66,19 @@ absl::Status BatchOptions::Validate() const {
   return absl::OkStatus();
 }
 
+absl::Status DiskOptions::Validate() const {
+  if (refuse_at_percent < 50 || refuse_at_percent > 99) {
+    return OutOfRange("disk.refuse_at_percent", absl::StrCat(refuse_at_percent), "50 to 99");
+  }
+  if (reserve_bytes < (1 << 20) || reserve_bytes > (uint64_t{1} << 40)) {
+    return OutOfRange("disk.reserve_bytes", absl::StrCat(reserve_bytes), "1 MiB to 1 TiB");
+  }
+  if (slow_after < absl::Milliseconds(50) || slow_after > absl::Seconds(60)) {
+    return OutOfRange("disk.slow_after", absl::FormatDuration(slow_after), "50ms to 60s");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status TlsOptions::Validate(bool certificate_required) const {
   if (!enabled()) return absl::OkStatus();
   if (ca.empty()) {
@@ -128,6 +141,7 @@ absl::Status BufferOptions::Validate() const {
   for (const AccessRule& rule : access) {
     if (absl::Status status = rule.Validate(); !status.ok()) return status;
   }
+  if (absl::Status status = disk.Validate(); !status.ok()) return status;
   return batch.Validate();
 }
 

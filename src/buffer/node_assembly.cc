@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "buffer/disk_poller.h"
 #include "buffer/peer_book.h"
 #include "buffer/sink_states.h"
 #include "drain/dead_letter.h"
@@ -70,6 +71,7 @@ class NodeAssembly::Impl {
     return {.producer = appenders_->stats(),
             .service = service_appenders_->stats(),
             .wal = WalNumbers(),
+            .disk = disk_.usage(),
             .messages = messages_->stats(),
             .heartbeats = heartbeats_->stats()};
   }
@@ -115,6 +117,7 @@ class NodeAssembly::Impl {
   ThreadExecutor produce_loop_{"forebay-append"};
   std::vector<std::unique_ptr<ThreadExecutor>> sink_workers_;
 
+  DiskPoller disk_{options_.data_directory};
   std::unique_ptr<MetadataStore> metadata_;
   std::unique_ptr<WalStore> store_;                 // replaced under the lock
   std::shared_ptr<const Credentials> credentials_;  // shared by all connections
@@ -245,6 +248,11 @@ void NodeAssembly::Impl::StartReplication() {
   options.self = self_;
   options.segment = options_.segment;
   options.liveness = options_.liveness;
+  options.disk = options_.disk;
+  options.data_directory = options_.data_directory;
+  for (const SinkBinding& sink : options_.sinks) {
+    options.essential_streams.insert(DeadLetterStream(sink.stream));
+  }
   replicator_ = std::make_unique<Replicator>(
       ReplicatorParts{clock_, loop_, read_loop_, *store_, *metadata_, *messages_},
       Random::FromSystem(), std::move(options));
@@ -268,6 +276,7 @@ void NodeAssembly::Impl::StartReplication() {
   service_appenders_ = std::make_unique<Appenders>(clock_, produce_loop_, *link_, options_.zone,
                                                    ServiceBatch(options_.batch));
   if (!options_.sinks.empty()) MakeDrain();
+  disk_.Start([this](const DiskUsage& usage) { replicator_->SetDiskUsage(usage); });
   replicator_->Start(Listener());
 }
 
@@ -411,6 +420,7 @@ void NodeAssembly::Impl::StopParts() {
     });
     gone->Take();
   }
+  disk_.Stop();
   if (replicator_ != nullptr) {
     const auto stopped = Handover<bool>::Make();
     replicator_->Stop([stopped] { stopped->Give(true); });

@@ -16,6 +16,7 @@
 #include "replication/replicator.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/rpc_backend.h"
+#include "wal/disk_usage.h"
 #include "wal/wal_store.h"
 
 namespace forebay {
@@ -25,6 +26,7 @@ struct NodeStats {
   ProducerStats producer;  // of this process's own appends
   ProducerStats service;   // of unary appends and dead letters
   WalStats wal;
+  DiskUsage disk;  // of the data directory
   GrpcTransportStats messages;
   GrpcTransportStats heartbeats;
 };

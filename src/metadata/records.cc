@@ -254,14 +254,16 @@ absl::StatusOr<PartitionId> PartitionOfChainKey(const std::string& key) {
 }
 
 std::string Encode(const NodeRecord& record) {
-  return json{{"format", kFormat},
+  json out = {{"format", kFormat},
               {"id", record.id.value()},
               {"zone", record.zone.value()},
               {"address", record.address},
               {"incarnation", Hex(record.incarnation.value())},
               {"life", Hex(record.life.value())},
-              {"draining", record.draining}}
-      .dump();
+              {"draining", record.draining}};
+  if (record.disk_full) out["disk_full"] = true;
+  if (record.disk_slow) out["disk_slow"] = true;
+  return out.dump();
 }
 
 std::string Encode(const StreamOptions& record) {
@@ -304,6 +306,9 @@ absl::StatusOr<NodeRecord> DecodeNode(const std::string& value) {
   record.incarnation = Incarnation(fields.HexNumber("incarnation"));
   record.life = ProcessLife(fields.HexNumber("life"));
   record.draining = fields.Flag("draining");
+  // Only where they hold.
+  record.disk_full = fields.Has("disk_full") && fields.Flag("disk_full");
+  record.disk_slow = fields.Has("disk_slow") && fields.Flag("disk_slow");
   FOREBAY_RETURN_IF_ERROR(fields.status());
   return record;
 }

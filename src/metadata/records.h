@@ -17,7 +17,9 @@ struct NodeRecord {
   std::string address;  // what peers and clients dial
   Incarnation incarnation;
   ProcessLife life;
-  bool draining = false;  // takes over nothing and gets no new segments
+  bool draining = false;   // takes over nothing and gets no new segments
+  bool disk_full = false;  // takes no appends; gets new segments only where nobody else can
+  bool disk_slow = false;  // owns only what nobody else can own
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
 };
 

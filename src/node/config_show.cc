@@ -55,6 +55,8 @@ std::string DefaultConfig() {
           false, out);
   Section("# When an owner opens a new segment.\nsegment:\n", table.segment, false, out);
   Section("# When a node counts as gone.\nliveness:\n", table.liveness, false, out);
+  Section("# When a node leaves its partitions to others because of its disk.\ndisk:\n", table.disk,
+          false, out);
   Section("# To stderr.\nlog:\n", table.log, false, out);
   Section("# Numbers for Prometheus.\nmetrics:\n", table.metrics, false, out);
   return out;

@@ -149,6 +149,21 @@ std::vector<Setting<LivenessOptions>> Liveness() {
   };
 }
 
+std::vector<Setting<DiskOptions>> Disk() {
+  using D = DiskOptions;
+  return {
+      CountSetting({"refuse_at_percent",
+                    "Level of data_directory's disk from which the node takes no appends and hands "
+                    "over; it resumes 2 below."},
+                   {50, 99}, &D::refuse_at_percent),
+      SizeSetting(
+          {"reserve_bytes", "Kept free for drain and trim; at least 16 times memtable_bytes."},
+          {kMiB, 1024 * kGiB}, &D::reserve_bytes),
+      DurationSetting({"slow_after", "A write that takes longer makes an owner hand over."},
+                      {absl::Milliseconds(50), absl::Seconds(60)}, &D::slow_after),
+  };
+}
+
 }  // namespace
 
 ConfigTable MakeConfigTable() {
@@ -160,6 +175,7 @@ ConfigTable MakeConfigTable() {
                     .batch = Batch(),
                     .segment = Segment(),
                     .liveness = Liveness(),
+                    .disk = Disk(),
                     .log = {},
                     .metrics = {}};
   table.log = {ChoiceSetting<LogConfig, LogLevel>({"level", "The least that is logged."},

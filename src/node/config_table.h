@@ -17,6 +17,7 @@ struct ConfigTable {
   std::vector<Setting<BatchOptions>> batch;
   std::vector<Setting<SegmentOptions>> segment;
   std::vector<Setting<LivenessOptions>> liveness;
+  std::vector<Setting<DiskOptions>> disk;
   std::vector<Setting<LogConfig>> log;
   std::vector<Setting<MetricsConfig>> metrics;
 };

@@ -183,6 +183,10 @@ absl::StatusOr<std::string> LocalCluster::NodeConfigText(const Process& node) {
     absl::StrAppend(&text, "  - {name: ", sink.name.value(), ", stream: ", stream.name.value(),
                     ", url: \"", sink.url, "\"}\n");
   }
+  // The reserve of a large disk would fill these.
+  if (options_.disks) {
+    absl::StrAppend(&text, "memtable_bytes: 8MiB\ndisk: {reserve_bytes: 128MiB}\n");
+  }
   if (options_.cuttable) absl::StrAppend(&text, "dial_instead:\n");
   for (const Process& peer : processes_) {
     if (!options_.cuttable || !peer.is_node || peer.zone == node.zone) continue;
@@ -203,7 +207,7 @@ absl::Status LocalCluster::StartProcess(Process& process) {
 }
 
 absl::Status LocalCluster::MakeDisks() {
-  // A quarter of it is the write-ahead log with the default memtable; most of it stays a hole.
+  // Most of it stays a hole.
   constexpr uint64_t kDiskBytes = uint64_t{1} << 30;
   for (Process& node : processes_) {
     if (!node.is_node) continue;

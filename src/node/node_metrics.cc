@@ -67,13 +67,26 @@ class Collector final : public prometheus::Collectable {
     out.Counter("forebay_wal_syncs_total", "Syncs of the write-ahead log.", stats.wal.syncs);
     out.Gauge("forebay_wal_queued_bytes", "Accepted by the store and not durable yet.",
               static_cast<double>(stats.wal.queued_bytes));
+    out.Gauge("forebay_wal_oldest_write_seconds",
+              "How long the oldest write that is not durable waits.",
+              absl::ToDoubleSeconds(stats.wal.oldest_wait));
+    out.Gauge("forebay_disk_used_bytes", "Of the data directory's file system.",
+              static_cast<double>(stats.disk.used_bytes));
+    out.Gauge("forebay_disk_free_bytes", "Of the data directory's file system.",
+              static_cast<double>(stats.disk.free_bytes));
     out.Counter("forebay_peer_messages_dropped_total", "Messages to peers that were dropped.",
                 stats.messages.dropped_messages);
-    int alive = 0;
+    int alive = 0, full = 0, slow = 0;
     const std::vector<NodeStatus> nodes = node_.Nodes();
-    for (const NodeStatus& node : nodes) alive += node.alive ? 1 : 0;
+    for (const NodeStatus& node : nodes) {
+      alive += node.alive ? 1 : 0;
+      full += node.record.disk_full ? 1 : 0;
+      slow += node.record.disk_slow ? 1 : 0;
+    }
     out.Gauge("forebay_nodes", "Registered nodes.", static_cast<double>(nodes.size()));
     out.Gauge("forebay_nodes_alive", "Nodes that this node hears of.", alive);
+    out.Gauge("forebay_nodes_disk_full", "Nodes that take no appends because of it.", full);
+    out.Gauge("forebay_nodes_disk_slow", "Nodes that leave owning to others because of it.", slow);
     Partitions(out);
     return out.Take();
   }

@@ -79,6 +79,8 @@ std::string NodeTable(const ClusterStatus& status) {
     std::string state = node.alive ? "up" : "DOWN";
     if (node.record.draining) state += ", draining";
     if (node.leaving) state += ", leaving";
+    if (node.record.disk_full) state += ", DISK FULL";
+    if (node.record.disk_slow) state += ", DISK SLOW";
     table.Row({node.record.zone.value(), node.record.id.value(), node.record.address, state,
                absl::StrCat(owned[node.record.id])});
   }
@@ -169,7 +171,9 @@ std::string StatusJson(const ClusterStatus& status) {
                      {"address", node.record.address},
                      {"alive", node.alive},
                      {"draining", node.record.draining},
-                     {"leaving", node.leaving}});
+                     {"leaving", node.leaving},
+                     {"disk_full", node.record.disk_full},
+                     {"disk_slow", node.record.disk_slow}});
   }
   for (const PartitionStatus& partition : status.partitions) {
     partitions.push_back(PartitionJson(partition));

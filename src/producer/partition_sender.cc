@@ -153,6 +153,7 @@ void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
   failures_ = 0;
   sequence_refusals_ = 0;
   ask_next_ = 0;
+  last_refusal_ = absl::OkStatus();
   quiet_since_ = last_settled_ = context_.clock.Now();
   sent.settled = true;
   std::vector<Waiting> waiting = std::exchange(sent.waiting, {});
@@ -178,8 +179,10 @@ void PartitionSender::OnNotStored(const Sent& sent, const absl::Status& status) 
       return Pump();
     case absl::StatusCode::kResourceExhausted:
       quiet_since_ = context_.clock.Now();  // busy, but alive
+      last_refusal_ = status;
       return Rewind(Backoff(status));
     default:
+      last_refusal_ = status;
       context_.refresh_routes();
       return Rewind(Backoff(status));
   }
@@ -259,9 +262,7 @@ void PartitionSender::GiveUpOld() {
   const absl::Duration limit = context_.batch.give_up_after;
   if (limit == absl::InfiniteDuration()) return;
   const absl::Time oldest = context_.clock.Now() - limit;
-  const absl::Status status = absl::UnavailableError(
-      absl::StrCat(partition_.ToString(), ": no owner took it within give_up_after, ",
-                   absl::FormatDuration(limit)));
+  const absl::Status status = GaveUp();
   if (!blocks_.empty() && blocks_.front().waiting.front().taken <= oldest) FailSealed(status);
   // A batch leaves whole, so its oldest event speaks for it.
   while (!batches_.empty() && batches_.front().waiting.front().taken <= oldest) {
@@ -272,6 +273,19 @@ void PartitionSender::GiveUpOld() {
     Report(std::move(batch.waiting), NotStored(status));
   }
   Pump();
+}
+
+// What stood in the way to the last is what the caller can do something about.
+absl::Status PartitionSender::GaveUp() const {
+  const std::string message =
+      absl::StrCat(partition_.ToString(), ": no owner took it within give_up_after, ",
+                   absl::FormatDuration(context_.batch.give_up_after),
+                   last_refusal_.ok() ? "" : "; the last answer was: ", last_refusal_.message());
+  absl::Status status = absl::IsResourceExhausted(last_refusal_)
+                            ? absl::ResourceExhaustedError(message)
+                            : absl::UnavailableError(message);
+  const auto wait = RetryAfter(last_refusal_);
+  return wait.has_value() ? WithRetryAfter(std::move(status), *wait) : status;
 }
 
 void PartitionSender::Fail(const absl::Status& status) {
@@ -290,7 +304,7 @@ void PartitionSender::FailSealed(const absl::Status& status) {
     // G2: an attempt that nobody answered may still be stored.
     if (sent.open_attempts > 0) {
       result.outcome = Outcome::kUnknown;
-      if (status.code() == absl::StatusCode::kUnavailable) {
+      if (absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
         result.status = absl::DeadlineExceededError(status.message());
       }
     }

@@ -94,6 +94,7 @@ class PartitionSender {
   absl::Duration Backoff(const absl::Status& status);
   void AskToTakeOver();
   void GiveUpOld();
+  absl::Status GaveUp() const;
   // Tells `result` to those who wait for consecutive events; its offset is that of the first.
   void Report(std::vector<Waiting> waiting, AppendResult result);
   // Settles the blocks that were sealed, and starts a new run of sequences.
@@ -130,6 +131,7 @@ class PartitionSender {
   absl::Time asked_at_ = absl::InfinitePast();
   size_t ask_next_ = 0;
   int failures_ = 0;           // since the last acknowledgement
+  absl::Status last_refusal_;  // by an owner, since the last acknowledgement
   int sequence_refusals_ = 0;  // of the oldest block, since the last acknowledgement
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -9,6 +9,8 @@ namespace {
 constexpr uint64_t kFetchBytesMax = 1 << 20;
 // A peer that has not answered for this long is asked again, or another one is.
 constexpr absl::Duration kPatience = absl::Milliseconds(300);
+// A target whose disk is full is asked that much later whether it has room again.
+constexpr absl::Duration kPatienceWhenFull = absl::Seconds(3);
 
 void Rotate(std::vector<NodeId>& sources) {
   if (!sources.empty()) std::rotate(sources.begin(), sources.begin() + 1, sources.end());
@@ -47,6 +49,11 @@ void SegmentCopier::OnCopyReply(const NodeId& from, const CopyReply& reply, absl
   if (reply.answer == ReplicaAnswer::kFenced) {
     state_ = State::kFenced;
     higher_ = reply.higher;
+    return;
+  }
+  if (reply.answer == ReplicaAnswer::kFull) {
+    fetching_ = false;
+    last_news_ = now + kPatienceWhenFull - kPatience;
     return;
   }
   const bool not_open = reply.answer == ReplicaAnswer::kNotOpen;

@@ -35,6 +35,7 @@ enum class ReplicaAnswer : uint8_t {
   kLimbo,    // not the incarnation that was named; tail means nothing
   kNotOpen,  // has no such segment; send the open snapshot
   kFailed,   // the store has failed
+  kFull,     // `tail` is durable here, but of the blocks none was taken: only the reserve is left
 };
 
 struct MirrorReply {

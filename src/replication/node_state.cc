@@ -49,6 +49,7 @@ NodeState::NodeState(const ReplicatorParts& parts, Random random, ReplicatorOpti
       transport_(parts.transport),
       options_(std::move(options)),
       replica_(options_.self.id, store_.marker().incarnation, store_.content_at_open()),
+      disk_(options_.disk, options_.data_directory),
       started_at_(clock_.Now()) {
   options_.self.incarnation = store_.marker().incarnation;
 }
@@ -182,6 +183,30 @@ void NodeState::ReadChain(const PartitionId& partition,
           });
         });
       });
+}
+
+bool NodeState::LookAtDisk() {
+  const WalStats stats = store_.stats();
+  disk_.OnTick(Now(), stats.oldest_wait);
+  replica_.SetFull(disk_.on_reserve());
+  NodeRecord& self = options_.self;
+  if (self.disk_full == disk_.full() && self.disk_slow == disk_.slow()) return false;
+  if (self.disk_full != disk_.full()) {
+    Log(disk_.full() ? LogLevel::kWarning : LogLevel::kInfo,
+        absl::StrCat(disk_.Level(), disk_.full()
+                                        ? ": taking no more appends, handing partitions over"
+                                        : ": taking appends again"));
+  }
+  if (self.disk_slow != disk_.slow()) {
+    Log(disk_.slow() ? LogLevel::kWarning : LogLevel::kInfo,
+        absl::StrCat("the disk of data_directory ", options_.data_directory,
+                     disk_.slow() ? " is slow, a write has waited for " : " is quick again",
+                     disk_.slow() ? absl::FormatDuration(stats.oldest_wait) : "",
+                     disk_.slow() ? ": handing partitions over" : ""));
+  }
+  self.disk_full = disk_.full();
+  self.disk_slow = disk_.slow();
+  return true;
 }
 
 void NodeState::SetRecord(const NodeRecord& record) {

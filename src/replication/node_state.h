@@ -14,6 +14,7 @@
 #include "forebay/clock.h"
 #include "metadata/metadata_store.h"
 #include "metadata/records.h"
+#include "replication/disk_watch.h"
 #include "replication/outbox.h"
 #include "replication/repair.h"
 #include "replication/replica.h"
@@ -80,6 +81,11 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
                  absl::AnyInvocable<void(ChainSwap)> done);
   void ReadChain(const PartitionId& partition, absl::AnyInvocable<void(VersionedChain)> done);
 
+  // --- the disk
+  DiskWatch& disk() { return disk_; }
+  // On every tick. True when what this node's record says about its disk has changed.
+  bool LookAtDisk();
+
   // --- nodes
   void SetRecord(const NodeRecord& record);
   void SetAlive(const NodeId& node, ProcessLife life, bool alive);
@@ -122,6 +128,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   Transport& transport_;
   ReplicatorOptions options_;
   ReplicaCore replica_;
+  DiskWatch disk_;
   const absl::Time started_at_;
   Dispatch dispatch_;
   std::map<NodeId, NodeView> nodes_;

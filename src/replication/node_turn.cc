@@ -76,7 +76,7 @@ void NodeState::EndTurn() {
 
 void NodeState::WriteTurn() {
   if (writes_.empty()) return;
-  write_bytes_ = 0;
+  disk_.OnBlocks(std::exchange(write_bytes_, 0));
   store_.Write(std::exchange(writes_, {}),
                [weak = weak_from_this(), this,
                 batches = std::exchange(write_batches_, 0)](const absl::Status& status) {

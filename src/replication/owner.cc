@@ -113,6 +113,7 @@ void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl
       progress.opened = progress.open_sent = false;  // sent anew on tick
       return;
     case ReplicaAnswer::kHolds:
+    case ReplicaAnswer::kFull:
       break;
   }
   if (!progress.opened || reply.tail > progress.tail) {
@@ -128,7 +129,11 @@ void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl
     progress.in_flight.pop_front();
   }
   AdvanceCommitted(now, out);
-  Pump(static_cast<size_t>(index), now, out);
+  if (reply.answer == ReplicaAnswer::kFull) {
+    progress.silent_rounds = kSilentRoundsMax;  // it takes blocks again only once it has room
+  } else {
+    Pump(static_cast<size_t>(index), now, out);
+  }
 }
 
 void OwnerCore::AdvanceCommitted(absl::Time now, OwnerOutput& out) {

@@ -16,9 +16,7 @@ constexpr absl::Duration kDrainBeforeHandOver = absl::Milliseconds(500);
 constexpr absl::Duration kAskHandOverAgain = absl::Milliseconds(100);
 constexpr absl::Duration kHandOverLimit = absl::Seconds(5);
 
-AppendResult Refused(absl::Status status, absl::Duration retry_after) {
-  return {.outcome = Outcome::kNotStored, .status = WithRetryAfter(std::move(status), retry_after)};
-}
+constexpr absl::Duration kRetryWhenFull = absl::Milliseconds(500);
 
 }  // namespace
 
@@ -33,36 +31,75 @@ bool PartitionDriver::IsMine(const Segment& segment) const {
 }
 
 void PartitionDriver::Append(Block block, Replicator::AppendDone done) {
+  if (auto refusal = Refusal()) {
+    done({.outcome = Outcome::kNotStored, .status = *std::move(refusal)});
+    return;
+  }
+  const Ticket ticket = ++tickets_;
+  waiting_[ticket] = {std::move(done)};
+  OwnerOutput out;
+  owner_->Append(std::move(block), ticket, node_.Now(), out);
+  Flush(std::move(out));
+  MirrorSoon();
+}
+
+// Why an append cannot be taken now; nothing when it can.
+std::optional<absl::Status> PartitionDriver::Refusal() const {
   const auto refuse = [&](const std::string& why, absl::Duration retry_after) {
-    done(Refused(absl::UnavailableError(absl::StrCat(id_.ToString(), ": ", why)), retry_after));
+    return WithRetryAfter(absl::UnavailableError(absl::StrCat(id_.ToString(), ": ", why)),
+                          retry_after);
   };
   if (!node_.store_status().ok()) {
-    refuse("the store of this node has failed", absl::Milliseconds(100));
-  } else if (owner_ == nullptr) {
-    refuse(HasChain() ? absl::StrCat("this node is not the owner, ", Last().owner.value(), " is")
-                      : std::string("has no owner yet"),
-           absl::ZeroDuration());
-  } else if (hand_over_.has_value() || node_.self().draining) {
-    refuse("is being handed over", absl::Milliseconds(20));
-  } else {
-    ReplicaMask alive = 0;
-    const Segment& segment = owner_->segment();
-    for (size_t i = 0; i < segment.replicas.size(); i++) {
-      if (node_.IsAlive(segment.replicas[i].node)) alive |= ReplicaMask{1} << i;
-    }
-    if (!IsAckQuorum(segment.rule, segment.replicas, alive)) {
-      refuse(absl::StrCat("too few zones are alive for ack_copies ", segment.rule.ack_copies,
-                          " in ack_zones ", segment.rule.ack_zones),
-             absl::Milliseconds(100));
-      return;
-    }
-    const Ticket ticket = ++tickets_;
-    waiting_[ticket] = {std::move(done)};
-    OwnerOutput out;
-    owner_->Append(std::move(block), ticket, node_.Now(), out);
-    Flush(std::move(out));
-    MirrorSoon();
+    return refuse("the store of this node has failed", absl::Milliseconds(100));
   }
+  if (owner_ == nullptr) {
+    return refuse(HasChain()
+                      ? absl::StrCat("this node is not the owner, ", Last().owner.value(), " is")
+                      : std::string("has no owner yet"),
+                  absl::ZeroDuration());
+  }
+  if (hand_over_.has_value() || node_.self().draining) {
+    return refuse("is being handed over", absl::Milliseconds(20));
+  }
+  const Segment& segment = owner_->segment();
+  ReplicaMask alive = 0;
+  for (size_t i = 0; i < segment.replicas.size(); i++) {
+    if (node_.IsAlive(segment.replicas[i].node)) alive |= ReplicaMask{1} << i;
+  }
+  if (!IsAckQuorum(segment.rule, segment.replicas, alive)) {
+    return refuse(absl::StrCat("too few zones are alive for ack_copies ", segment.rule.ack_copies,
+                               " in ack_zones ", segment.rule.ack_zones),
+                  absl::Milliseconds(100));
+  }
+  return RefusalForSpace(alive);
+}
+
+// design.md section 10: at its limit a node takes no appends, nor is it counted on by others.
+std::optional<absl::Status> PartitionDriver::RefusalForSpace(ReplicaMask alive) const {
+  const auto refuse = [&](const std::string& why) {
+    return WithRetryAfter(
+        absl::ResourceExhaustedError(absl::StrCat(
+            id_.ToString(), ": ", why, "; appends go on by themselves when space has come back")),
+        kRetryWhenFull);
+  };
+  const bool essential = node_.options().essential_streams.contains(id_.stream);
+  if (essential ? node_.disk().on_reserve() : node_.disk().full()) {
+    return refuse(node_.disk().Level());
+  }
+  if (essential) return std::nullopt;
+  const Segment& segment = owner_->segment();
+  ReplicaMask roomy = alive;
+  std::string full;
+  for (size_t i = 0; i < segment.replicas.size(); i++) {
+    const NodeRecord* record = node_.Record(segment.replicas[i].node);
+    if (record == nullptr || !record->disk_full) continue;
+    roomy &= ~(ReplicaMask{1} << i);
+    absl::StrAppend(&full, full.empty() ? "" : ", ", record->id.value());
+  }
+  if (IsAckQuorum(segment.rule, segment.replicas, roomy)) return std::nullopt;
+  return refuse(absl::StrCat("too few disks have room for ack_copies ", segment.rule.ack_copies,
+                             " in ack_zones ", segment.rule.ack_zones,
+                             ": at disk.refuse_at_percent or disk.reserve_bytes are ", full));
 }
 
 void PartitionDriver::MirrorSoon() {
@@ -226,7 +263,15 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
     return;
   }
   if (to == node_.self().id) return done(absl::OkStatus());  // it owns it already
-  if (to.empty()) to = HandOverTarget();
+  if (to.empty()) {
+    to = HandOverTarget();
+  } else if (const NodeRecord* record = node_.Record(to);
+             record != nullptr && !IsFitToOwn(*record) && !record->draining) {
+    done(absl::FailedPreconditionError(
+        absl::StrCat(id_.ToString(), " cannot be handed over: the disk of node ", to.value(),
+                     record->disk_full ? " is full" : " is slow")));
+    return;
+  }
   if (to.empty() || !node_.IsAlive(to)) {
     done(absl::FailedPreconditionError(absl::StrCat(id_.ToString(), " cannot be handed over: ",
                                                     to.empty()
@@ -240,23 +285,36 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
   PursueHandOver();
 }
 
-// The best replica: alive, in sync, and staying. A node that leaves takes any other that stays
-// rather than one that leaves too.
+// The best replica: alive, in sync, staying, with a disk that is fit. A node that leaves takes any
+// other that stays rather than one that leaves too; a disk that is not fit still delivers.
 NodeId PartitionDriver::HandOverTarget() const {
-  NodeId second;
+  NodeId leaving, unfit;
   for (const NodeId& node : owner_->InSync()) {
     const NodeRecord* record = node_.Record(node);
     if (node == node_.self().id || record == nullptr || record->draining || !node_.IsAlive(node)) {
       continue;
     }
-    if (!node_.IsLeaving(*record)) return node;
-    second = node;
+    if (!IsFitToOwn(*record)) {
+      unfit = node;
+    } else if (node_.IsLeaving(*record)) {
+      leaving = node;
+    } else {
+      return node;
+    }
   }
-  if (!node_.IsLeaving(node_.self())) return second;
+  if (!node_.IsLeaving(node_.self())) return leaving.empty() ? unfit : leaving;
   for (const NodeRecord& node : RendezvousOrder(id_, node_.LiveNodes())) {
-    if (node.id != node_.self().id && !node_.IsLeaving(node)) return node.id;
+    if (node.id != node_.self().id && !node_.IsLeaving(node) && IsFitToOwn(node)) return node.id;
   }
   return NodeId();
+}
+
+// One that may keep what it gets.
+NodeId PartitionDriver::Heir() const {
+  const NodeId to = HandOverTarget();
+  const NodeRecord* record = node_.Record(to);
+  const bool keeps = record != nullptr && IsFitToOwn(*record) && !node_.IsLeaving(*record);
+  return keeps ? to : NodeId();
 }
 
 void PartitionDriver::PursueHandOver() {

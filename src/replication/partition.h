@@ -11,6 +11,8 @@
 
 #include "replication/node_state.h"
 #include "replication/owner.h"
+#include "replication/placement.h"
+#include "replication/quorum.h"
 #include "replication/repair.h"
 #include "replication/sealer.h"
 
@@ -67,6 +69,8 @@ class PartitionDriver {
   bool IsMine(const Segment& segment) const;
 
   // partition.cc
+  std::optional<absl::Status> Refusal() const;
+  std::optional<absl::Status> RefusalForSpace(ReplicaMask alive) const;
   // What this turn appends goes out together.
   void MirrorSoon();
   void Flush(OwnerOutput out);
@@ -78,9 +82,13 @@ class PartitionDriver {
   void FinishHandOver(absl::Status status);
   void PursueHandOver();
   NodeId HandOverTarget() const;
+  NodeId Heir() const;
 
   // partition_takeover.cc
   void SurveyOwnership();
+  void SurveyDisk();
+  bool MayHandOverForDisk() const;
+  bool LeavesToOthers() const;
   absl::Duration TakeoverDelay() const;
   void CreateChain();
   void StartTakeover();
@@ -92,10 +100,10 @@ class PartitionDriver {
   void FinishProbe(absl::Status status);
   void SurveyRoll();
   void LeaveIfAsked();
-  std::vector<Replica> PlaceSegment() const;
-  std::optional<std::pair<std::vector<Replica>, QuorumRule>> PlaceForRoll() const;
+  std::optional<Placement> PlaceOpen() const;
+  std::optional<Placement> PlaceForRoll() const;
   bool RollIsDue(const std::vector<Replica>& placed) const;
-  void Roll(std::vector<Replica> replicas, QuorumRule rule);
+  void Roll(Placement placement);
   void SurveyRepair();
   void SurveyTrim();
   void SwapEdited(Chain chain);
@@ -121,6 +129,7 @@ class PartitionDriver {
   std::optional<VersionedChain> newer_;  // came while a swap of ours was under way
   bool swapping_ = false;
   bool asking_before_roll_ = false;
+  bool asking_before_hand_over_ = false;
   std::unique_ptr<OwnerCore> owner_;
   std::unique_ptr<SealerCore> sealer_;
   std::unique_ptr<RepairCore> repair_;
@@ -137,6 +146,7 @@ class PartitionDriver {
   std::optional<ProbeRound> probe_;
   std::optional<HandOverRound> hand_over_;
   absl::Time next_leave_ = absl::InfinitePast();  // not before: a hand-over away failed
+  absl::Time next_disk_hand_over_;                // not before
   Offset trim_wish_;
 };
 

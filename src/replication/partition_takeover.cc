@@ -1,5 +1,6 @@
 // PartitionDriver: takeover, roll, repair and trim: everything that changes the chain.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,15 @@ constexpr absl::Duration kWaitForZones = absl::Seconds(3);
 constexpr absl::Duration kLeaveAgainAfter = absl::Seconds(15);
 // A fenced owner whose chain nobody changed takes over itself after this.
 constexpr absl::Duration kSealerPatience = absl::Milliseconds(300);
+// After a try to hand over because of the disk.
+constexpr absl::Duration kDiskHandOverRetry = absl::Seconds(1);
+
+// All of them when none is fit.
+std::vector<NodeRecord> FitNodes(const std::vector<NodeRecord>& nodes) {
+  std::vector<NodeRecord> fit;
+  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(fit), IsFitToOwn);
+  return fit.empty() ? nodes : fit;
+}
 
 }  // namespace
 
@@ -41,6 +51,7 @@ void PartitionDriver::SurveyOwnership() {
   if (owner_ != nullptr) {
     if (fenced_since_.has_value() && now - *fenced_since_ > kSealerPatience) StartTakeover();
     if (!fenced_since_.has_value() && !swapping_) LeaveIfAsked();
+    SurveyDisk();
     return;
   }
   if (HasChain() && !node_.OwnerSeemsGone(Last())) {
@@ -59,7 +70,7 @@ void PartitionDriver::SurveyOwnership() {
 // Nodes that an operator wants emptied own nothing, as long as there is another to own it.
 void PartitionDriver::LeaveIfAsked() {
   if (hand_over_.has_value() || node_.Now() < next_leave_ || !node_.IsLeaving(node_.self())) return;
-  const NodeId to = HandOverTarget();
+  const NodeId to = Heir();
   if (to.empty()) return;
   next_leave_ = node_.Now() + kLeaveAgainAfter;
   HandOver(to, [id = id_](const absl::Status& status) {
@@ -71,12 +82,49 @@ void PartitionDriver::LeaveIfAsked() {
   });
 }
 
+// An owner whose disk is full or stalled is in the way (hazard 15). While the metadata store is
+// away nobody can take over, and the open segment goes on: it has to answer a read first.
+void PartitionDriver::SurveyDisk() {
+  if (!MayHandOverForDisk() || asking_before_hand_over_) return;
+  asking_before_hand_over_ = true;
+  node_.ReadChain(id_, [this](VersionedChain chain) {
+    asking_before_hand_over_ = false;
+    OnChain(std::move(chain));
+    if (owner_ == nullptr || !MayHandOverForDisk()) return;
+    next_disk_hand_over_ = node_.Now() + kDiskHandOverRetry;
+    Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": handing over to ", Heir().value(),
+                                      node_.self().disk_full ? ", the disk here is full"
+                                                             : ", the disk here is slow"));
+    HandOver(Heir(), [](const absl::Status& status) {
+      if (!status.ok()) Log(LogLevel::kWarning, std::string(status.message()));
+    });
+  });
+}
+
+bool PartitionDriver::MayHandOverForDisk() const {
+  return !IsFitToOwn(node_.self()) && !hand_over_.has_value() && sealer_ == nullptr && !swapping_ &&
+         node_.Now() >= next_disk_hand_over_ && !Heir().empty();
+}
+
+// Another replica is better fit to own than this node.
+bool PartitionDriver::LeavesToOthers() const {
+  if (IsFitToOwn(node_.self())) return false;
+  for (const NodeRecord& node : node_.LiveNodes()) {
+    const bool stays = IsFitToOwn(node) && !node_.IsLeaving(node);
+    if (stays && HasChain() && IndexOf(Last().replicas, node.id) >= 0) return true;
+  }
+  return false;
+}
+
 // The first live replica in rendezvous order goes at once, each later one a step after it, then
-// the nodes that are no replicas.
+// the nodes that are no replicas. Those without room come after those with, as they can only
+// deliver; those with a slow disk last.
 absl::Duration PartitionDriver::TakeoverDelay() const {
   std::vector<NodeRecord> order = RendezvousOrder(id_, node_.LiveNodes());
+  std::stable_partition(order.begin(), order.end(),
+                        [](const NodeRecord& node) { return !node.disk_full; });
   if (!HasChain()) {
-    const NodeId first = FirstOwner(id_, order);
+    const NodeId first = FirstOwner(id_, FitNodes(order));
     std::stable_partition(order.begin(), order.end(),
                           [&](const NodeRecord& node) { return node.id == first; });
   } else {
@@ -86,9 +134,11 @@ absl::Duration PartitionDriver::TakeoverDelay() const {
              Last().replicas[static_cast<size_t>(index)].incarnation == node.incarnation;
     });
   }
-  // Whoever leaves is the last resort.
+  // Whoever leaves is the last resort, but for a slow disk.
   std::stable_partition(order.begin(), order.end(),
                         [&](const NodeRecord& node) { return !node_.IsLeaving(node); });
+  std::stable_partition(order.begin(), order.end(),
+                        [](const NodeRecord& node) { return !node.disk_slow; });
   for (size_t rank = 0; rank < order.size(); rank++) {
     if (order[rank].id == node_.self().id) return kTakeoverStep * static_cast<int64_t>(rank);
   }
@@ -96,20 +146,19 @@ absl::Duration PartitionDriver::TakeoverDelay() const {
 }
 
 void PartitionDriver::CreateChain() {
-  std::vector<Replica> replicas = PlaceSegment();
+  auto placed = PlaceOpen();
+  if (!placed.has_value()) return;
   std::vector<Replica> registered;
   for (const RepairNode& node : node_.RepairNodes()) {
     if (node.leaving) continue;
     registered.push_back({node.record.id, node.record.incarnation, node.record.zone});
   }
-  const int zones = ZoneCount(replicas, AllOf(replicas));
+  const int zones = ZoneCount(placed->replicas, AllOf(placed->replicas));
   const int wanted = std::max(stream_.ack_zones,
                               std::min(stream_.copies, ZoneCount(registered, AllOf(registered))));
   if (zones < wanted && node_.Now() - *gone_since_ < kWaitForZones) return;
-  const auto rule = RuleFor(stream_, replicas);
-  if (!rule.has_value()) return;
   swapping_ = true;
-  Chain chain{{Segment{Epoch(1), Offset(), std::nullopt, *rule, std::move(replicas),
+  Chain chain{{Segment{Epoch(1), Offset(), std::nullopt, placed->rule, std::move(placed->replicas),
                        node_.self().id, node_.self().life}}};
   node_.SwapChain(id_, 0, std::move(chain), [this](ChainSwap swap) {
     FinishSwap(std::move(swap.now));
@@ -139,6 +188,9 @@ void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
              node_.IsLeaving(node_.self()) && !node_.IsLeaving(best)) {
     done(absl::UnavailableError(absl::StrCat("this node is being emptied for maintenance: ask ",
                                              best.id.value(), " to take over")));
+  } else if (LeavesToOthers()) {
+    done(absl::UnavailableError(
+        "the disk of this node is full or slow: it leaves owning to others"));
   } else if (Last().owner == node_.self().id) {
     StartTakeover();
     done(absl::OkStatus());
@@ -213,15 +265,14 @@ void PartitionDriver::EndAttempt() {
 }
 
 void PartitionDriver::ProposeTakeover() {
-  std::vector<Replica> replicas = PlaceSegment();
-  const auto rule = RuleFor(stream_, replicas);
-  if (!rule.has_value()) {
+  auto placed = PlaceOpen();
+  if (!placed.has_value()) {
     EndAttempt();
     return;
   }
   Segment open;
-  open.rule = *rule;
-  open.replicas = std::move(replicas);
+  open.rule = placed->rule;
+  open.replicas = std::move(placed->replicas);
   swapping_ = true;
   const Epoch epoch = sealer_->fence();
   // The sealer is kept until the outcome is known, for its table.
@@ -246,28 +297,21 @@ void PartitionDriver::SurveyRoll() {
     asking_before_roll_ = false;
     OnChain(std::move(chain));
     if (owner_ == nullptr || swapping_ || sealer_ != nullptr) return;
-    if (auto placed = PlaceForRoll()) Roll(std::move(placed->first), placed->second);
+    if (auto placed = PlaceForRoll()) Roll(*std::move(placed));
   });
 }
 
-// On nodes that stay; on those that leave too, if the others are too few to acknowledge as asked.
-std::vector<Replica> PartitionDriver::PlaceSegment() const {
-  const std::vector<NodeRecord> live = node_.LiveNodes();
-  std::vector<NodeRecord> staying = live;
-  std::erase_if(staying, [this](const NodeRecord& node) { return node_.IsLeaving(node); });
-  std::vector<Replica> placed = Place(id_, stream_.copies, node_.self(), staying);
-  const QuorumRule asked{stream_.ack_copies, stream_.ack_zones};
-  if (IsAckQuorum(asked, placed, AllOf(placed))) return placed;
-  return Place(id_, stream_.copies, node_.self(), live);
+std::optional<Placement> PartitionDriver::PlaceOpen() const {
+  return PlaceSegment(id_, stream_, node_.self(), node_.LiveNodes(),
+                      [this](const NodeRecord& node) { return node_.IsLeaving(node); });
 }
 
 // Where the next segment goes, and its rule, if it is time for one.
-std::optional<std::pair<std::vector<Replica>, QuorumRule>> PartitionDriver::PlaceForRoll() const {
+std::optional<Placement> PartitionDriver::PlaceForRoll() const {
   if (fenced_since_.has_value() || owner_->rolling()) return std::nullopt;
-  std::vector<Replica> placed = PlaceSegment();
-  const auto rule = RuleFor(stream_, placed);
-  if (!rule.has_value() || !RollIsDue(placed)) return std::nullopt;
-  return std::pair(std::move(placed), *rule);
+  auto placed = PlaceOpen();
+  if (!placed.has_value() || !RollIsDue(placed->replicas)) return std::nullopt;
+  return placed;
 }
 
 bool PartitionDriver::RollIsDue(const std::vector<Replica>& placed) const {
@@ -281,10 +325,11 @@ bool PartitionDriver::RollIsDue(const std::vector<Replica>& placed) const {
     const bool there = record != nullptr && record->incarnation == replica.incarnation &&
                        node_.IsAlive(replica.node);
     // One that drains is replaced only if another can take its place; one that an operator wants
-    // emptied, as soon as the others are enough to acknowledge.
+    // emptied, or whose disk is full, as soon as the others are enough to acknowledge.
     const bool unplaced = there && IndexOf(placed, replica.node) < 0;
     const bool leaves = unplaced && record->draining && placed.size() >= now.size();
-    if (!there || leaves || (unplaced && node_.IsLeaving(*record))) return true;
+    const bool gives_way = unplaced && (record->disk_full || node_.IsLeaving(*record));
+    if (!there || leaves || gives_way) return true;
   }
   const SegmentOptions& limits = node_.options().segment;
   const bool short_of_zones = zones < stream_.copies;
@@ -293,7 +338,7 @@ bool PartitionDriver::RollIsDue(const std::vector<Replica>& placed) const {
          (owner_->committed() > segment.base && node_.Now() - owner_->opened_at() > limits.age_max);
 }
 
-void PartitionDriver::Roll(std::vector<Replica> replicas, QuorumRule rule) {
+void PartitionDriver::Roll(Placement placement) {
   owner_->BeginRoll();
   Chain chain = chain_.chain;
   const Epoch epoch = Next(owner_->segment().epoch);
@@ -303,8 +348,9 @@ void PartitionDriver::Roll(std::vector<Replica> replicas, QuorumRule rule) {
   } else {
     chain.segments.back().end = owner_->committed();
   }
-  chain.segments.push_back(Segment{epoch, owner_->committed(), std::nullopt, rule,
-                                   std::move(replicas), node_.self().id, node_.self().life});
+  chain.segments.push_back(Segment{epoch, owner_->committed(), std::nullopt, placement.rule,
+                                   std::move(placement.replicas), node_.self().id,
+                                   node_.self().life});
   swapping_ = true;
   node_.SwapChain(id_, chain_.version, std::move(chain), [this, epoch](ChainSwap swap) {
     swapping_ = false;

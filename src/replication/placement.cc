@@ -67,4 +67,31 @@ std::optional<QuorumRule> RuleFor(const StreamOptions& stream, absl::Span<const 
                     std::min(full.ack_zones, ZoneCount(replicas, AllOf(replicas)))};
 }
 
+std::optional<Placement> PlaceSegment(const PartitionId& partition, const StreamOptions& stream,
+                                      const NodeRecord& owner, absl::Span<const NodeRecord> live,
+                                      absl::FunctionRef<bool(const NodeRecord&)> leaves) {
+  const QuorumRule asked{stream.ack_copies, stream.ack_zones};
+  for (const bool with_room : {true, false}) {
+    for (const bool staying : {true, false}) {
+      std::vector<NodeRecord> candidates(live.begin(), live.end());
+      std::erase_if(candidates, [&](const NodeRecord& node) {
+        return (with_room && node.disk_full) || (staying && leaves(node));
+      });
+      std::vector<Replica> placed = Place(partition, stream.copies, owner, candidates);
+      // The owner is among them in any case, but without room does not count on itself either.
+      const bool uncounted = with_room && owner.disk_full;
+      const std::vector<Replica> counted(placed.begin() + (uncounted ? 1 : 0), placed.end());
+      const auto rule = RuleFor(stream, counted);
+      if (rule.has_value() && (!staying || *rule == asked)) {
+        return Placement{std::move(placed), *rule};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool IsFitToOwn(const NodeRecord& node) {
+  return !node.draining && !node.disk_full && !node.disk_slow;
+}
+
 }  // namespace forebay

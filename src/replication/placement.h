@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "metadata/records.h"
 
@@ -26,5 +28,19 @@ std::vector<Replica> Place(const PartitionId& partition, int copies, const NodeR
 // The rule for a segment on these replicas: the stream's, or with fewer copies and zones when the
 // stream accepts that; nothing when these replicas may not acknowledge.
 std::optional<QuorumRule> RuleFor(const StreamOptions& stream, absl::Span<const Replica> replicas);
+
+// Where a segment goes that `owner` opens, and its rule: on nodes whose disks have room if those
+// may acknowledge, else on any of `live`; nothing when those may not either. Nodes that leave are
+// used only where the others are too few to acknowledge as asked.
+struct Placement {
+  std::vector<Replica> replicas;
+  QuorumRule rule;
+};
+std::optional<Placement> PlaceSegment(const PartitionId& partition, const StreamOptions& stream,
+                                      const NodeRecord& owner, absl::Span<const NodeRecord> live,
+                                      absl::FunctionRef<bool(const NodeRecord&)> leaves);
+
+// It can own as long as it lives: its disk has room, and is quick.
+bool IsFitToOwn(const NodeRecord& node);
 
 }  // namespace forebay

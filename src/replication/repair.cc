@@ -83,7 +83,8 @@ void RepairCore::SurveySegment(const Segment& segment, absl::Time now, Outbox& o
   // Who else should hold it: as if it were placed anew, with those that stay first.
   std::vector<NodeRecord> candidates;
   for (const RepairNode& node : view_.nodes) {
-    if (node.alive && !node.replace && IndexOf(staying, node.record.id) < 0) {
+    if (node.alive && !node.replace && !node.record.disk_full &&
+        IndexOf(staying, node.record.id) < 0) {
       candidates.push_back(node.record);
     }
   }

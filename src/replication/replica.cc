@@ -42,8 +42,11 @@ ReplicaCore::Writes ReplicaCore::OnMirror(const NodeId& from, const MirrorReques
     out.Send(from, Refuse(request, ReplicaAnswer::kNotOpen));
     return writes;
   }
-  Accept(key, *state, request.first, request.blocks, writes);
-  Answer(from, key, MirrorReply{key, ReplicaAnswer::kHolds, {}, {}, {}}, writes, out);
+  const bool no_room = HasNoRoomFor(*state, request.first, request.blocks);
+  if (!no_room) Accept(key, *state, request.first, request.blocks, writes);
+  Answer(from, key,
+         MirrorReply{key, no_room ? ReplicaAnswer::kFull : ReplicaAnswer::kHolds, {}, {}, {}},
+         writes, out);
   return writes;
 }
 
@@ -90,7 +93,11 @@ ReplicaCore::Writes ReplicaCore::OnCopy(const NodeId& from, const CopyRequest& r
   partition.fence = request.fence;
   Writes writes{RaiseFence{key.partition, request.fence}};  // repair-fences
   SegmentState* state = OpenAt(key, request.open_snapshot, request.first, writes);
-  if (state != nullptr) Accept(key, *state, request.first, request.blocks, writes);
+  if (state != nullptr && HasNoRoomFor(*state, request.first, request.blocks)) {
+    reply.answer = ReplicaAnswer::kFull;
+  } else if (state != nullptr) {
+    Accept(key, *state, request.first, request.blocks, writes);
+  }
   Answer(from, key, reply, writes, out);
   return writes;
 }
@@ -215,6 +222,13 @@ bool ReplicaCore::Differs(const SegmentKey& key, Offset first,
   return false;
 }
 
+bool ReplicaCore::HasNoRoomFor(const SegmentState& state, Offset first,
+                               const std::vector<Block>& blocks) const {
+  if (!full_) return false;
+  for (const Block& block : blocks) first = first + block.event_count();
+  return first > state.next && !blocks.empty();
+}
+
 void ReplicaCore::Answer(const NodeId& to, const SegmentKey& key, Message reply,
                          const Writes& writes, Outbox& out) {
   if (writes.empty()) {
@@ -236,17 +250,20 @@ void ReplicaCore::FillIn(const SegmentKey& key, Message& reply) const {
   const bool open = found != segments_.end() && found->second.durable.has_value();
   const Offset start = open ? found->second.start : Offset();
   const Offset tail = open ? *found->second.durable : Offset();
-  const ReplicaAnswer answer = open ? ReplicaAnswer::kHolds : ReplicaAnswer::kNotOpen;
+  const auto answer = [open](ReplicaAnswer planned) {
+    if (!open) return ReplicaAnswer::kNotOpen;
+    return planned == ReplicaAnswer::kFull ? planned : ReplicaAnswer::kHolds;
+  };
   if (auto* mirror = std::get_if<MirrorReply>(&reply)) {
-    mirror->answer = answer;
+    mirror->answer = answer(mirror->answer);
     mirror->tail = tail;
     mirror->next = found == segments_.end() ? Offset() : found->second.next;
   } else if (auto* fence = std::get_if<FenceReply>(&reply)) {
-    fence->answer = answer;
+    fence->answer = answer(fence->answer);
     fence->start = start;
     fence->tail = tail;
   } else if (auto* copy = std::get_if<CopyReply>(&reply)) {
-    copy->answer = answer;
+    copy->answer = answer(copy->answer);
     copy->extent = {start, tail};
   }
 }

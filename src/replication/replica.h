@@ -30,6 +30,10 @@ class ReplicaCore {
   // The oldest batch that is not settled has become durable: the answers that waited for it go.
   void OnDurable(Outbox& out);
 
+  // With `full`, no block is taken that is not here already: what is free is for drain and trim.
+  // What was taken before stays, and is told.
+  void SetFull(bool full) { full_ = full; }
+
   // A chain was read, or heard of. Returns what to delete: copies that no segment names, provided
   // that the chain is newer than every copy request answered and than the first chain seen by this
   // process (repair model: "wanted"; hazard 4).
@@ -78,6 +82,9 @@ class ReplicaCore {
   // One of the blocks is not what is held at its offset. Cannot happen while an epoch has one
   // owner; refused, because acknowledging it would lose an event.
   bool Differs(const SegmentKey& key, Offset first, const std::vector<Block>& blocks) const;
+  // The disk is full, and these would need more of it.
+  bool HasNoRoomFor(const SegmentState& state, Offset first,
+                    const std::vector<Block>& blocks) const;
   void Answer(const NodeId& to, const SegmentKey& key, Message reply, const Writes& writes,
               Outbox& out);
   void FillIn(const SegmentKey& key, Message& reply) const;
@@ -89,6 +96,7 @@ class ReplicaCore {
   std::map<PartitionId, PartitionState> partitions_;
   std::deque<Pending> pending_;
   uint64_t generations_ = 0;
+  bool full_ = false;
 };
 
 }  // namespace forebay

@@ -262,6 +262,10 @@ void Replicator::Impl::OnMessage(const NodeId& from, Message message) {
 }
 
 void Replicator::Impl::Tick() {
+  if (node_->LookAtDisk()) {
+    Register();
+    PublishNodes();
+  }
   const bool known = seen_prefixes_.size() == kPrefixes;
   const bool survey = known && ++ticks_ % kTicksPerSurvey == 0;
   for (auto& [id, partition] : partitions_) {
@@ -391,6 +395,10 @@ void Replicator::Status(StatusDone done) {
 void Replicator::Post(Task task) { impl_->loop().Post(std::move(task)); }
 
 std::vector<NodeStatus> Replicator::Nodes() const { return impl_->Nodes(); }
+
+void Replicator::SetDiskUsage(const DiskUsage& usage) {
+  impl_->loop().Post([impl = impl_, usage] { impl->node().disk().OnUsage(usage); });
+}
 
 void Replicator::SetAlive(const NodeId& node, ProcessLife life, bool alive) {
   impl_->loop().Post([impl = impl_, node, life, alive] { impl->SetAlive(node, life, alive); });

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "replication/transport.h"
 #include "runtime/executor.h"
 #include "runtime/random.h"
+#include "wal/disk_usage.h"
 #include "wal/wal_store.h"
 
 namespace forebay {
@@ -27,6 +29,11 @@ struct ReplicatorOptions {
   std::vector<StreamOptions> streams;  // created when they do not exist
   SegmentOptions segment;
   LivenessOptions liveness;
+  DiskOptions disk;
+  std::string data_directory;  // to name in messages
+  // Appends to these go on at a full disk until only the reserve is left: what is delivered needs
+  // them, and what is delivered gives space back.
+  std::set<StreamId> essential_streams;
   // Blocks of one partition that are taken in and not yet committed; over it appends are refused.
   size_t window_bytes = 16 << 20;
   // Bytes on their way to one replica of one partition, not yet answered.
@@ -119,6 +126,9 @@ class Replicator {
   void Post(Task task);
   // Every registered node, as last heard of. Any thread.
   std::vector<NodeStatus> Nodes() const;
+
+  // How full the store's disk is now; until the first call it counts as empty.
+  void SetDiskUsage(const DiskUsage& usage);
 
   // From the liveness monitor.
   void SetAlive(const NodeId& node, ProcessLife life, bool alive);

@@ -54,6 +54,7 @@ void SealerCore::OnFenceReply(const NodeId& from, const FenceReply& reply, absl:
       limbo_.insert(from);
       return;
     case ReplicaAnswer::kFailed:
+    case ReplicaAnswer::kFull:
       return;
     case ReplicaAnswer::kNotOpen:
       answers_[from] = {false, sealed().base, sealed().base};
@@ -137,7 +138,9 @@ void SealerCore::CopyWhereNeeded(absl::Time now, Outbox& out) {
   std::vector<NodeRecord> order = live_;
   std::stable_sort(order.begin(), order.end(), [&](const NodeRecord& a, const NodeRecord& b) {
     const auto rank = [&](const NodeRecord& node) {
-      return node.id == self_.id ? 0 : IndexOf(sealed().replicas, node.id) >= 0 ? 1 : 2;
+      if (node.id == self_.id) return 0;
+      if (IndexOf(sealed().replicas, node.id) >= 0) return 1;
+      return node.disk_full ? 3 : 2;
     };
     return rank(a) < rank(b);
   });

@@ -15,6 +15,8 @@ void ToWire(const NodeStatus& node, v1::NodeState& wire) {
   wire.set_draining(node.record.draining);
   wire.set_leaving(node.leaving);
   wire.set_incarnation(node.record.incarnation.value());
+  wire.set_disk_full(node.record.disk_full);
+  wire.set_disk_slow(node.record.disk_slow);
 }
 
 NodeStatus FromWire(const v1::NodeState& wire) {
@@ -25,6 +27,8 @@ NodeStatus FromWire(const v1::NodeState& wire) {
   node.record.draining = wire.draining();
   node.record.incarnation = Incarnation(wire.incarnation());
   node.leaving = wire.leaving();
+  node.record.disk_full = wire.disk_full();
+  node.record.disk_slow = wire.disk_slow();
   node.alive = wire.alive();
   return node;
 }

@@ -49,7 +49,7 @@ v1::ReplicaAnswer ToWire(ReplicaAnswer answer) {
 }
 
 absl::StatusOr<ReplicaAnswer> FromWire(v1::ReplicaAnswer wire) {
-  if (wire < v1::REPLICA_ANSWER_HOLDS || wire > v1::REPLICA_ANSWER_FAILED) {
+  if (wire < v1::REPLICA_ANSWER_HOLDS || wire > v1::REPLICA_ANSWER_FULL) {
     return absl::InvalidArgumentError(
         absl::StrCat("replica answer ", static_cast<int>(wire), " is not known to this build"));
   }

@@ -79,7 +79,7 @@ WalContent MemoryWalState::Content() const {
   return content;
 }
 
-absl::StatusOr<std::unique_ptr<MemoryWalStore>> MemoryWalStore::Open(Executor& executor,
+absl::StatusOr<std::unique_ptr<MemoryWalStore>> MemoryWalStore::Open(MemoryWalRuntime runtime,
                                                                      MemoryDisk& disk,
                                                                      const NodeId& node,
                                                                      Incarnation new_incarnation,
@@ -94,12 +94,13 @@ absl::StatusOr<std::unique_ptr<MemoryWalStore>> MemoryWalStore::Open(Executor& e
     disk.marker = WalMarker{node, new_incarnation};
     disk.log_damaged = false;
   }
-  std::unique_ptr<MemoryWalStore> store(new MemoryWalStore(executor, disk, std::move(sync_delay)));
+  std::unique_ptr<MemoryWalStore> store(new MemoryWalStore(runtime, disk, std::move(sync_delay)));
   return store;
 }
 
-MemoryWalStore::MemoryWalStore(Executor& executor, MemoryDisk& disk, SyncDelay sync_delay)
-    : executor_(executor),
+MemoryWalStore::MemoryWalStore(MemoryWalRuntime runtime, MemoryDisk& disk, SyncDelay sync_delay)
+    : executor_(runtime.executor),
+      clock_(runtime.clock),
       disk_(disk),
       sync_delay_(std::move(sync_delay)),
       marker_(*disk.marker),
@@ -118,7 +119,7 @@ void MemoryWalStore::Write(std::vector<WalWrite> writes, Done done) {
     stats_.appended_bytes += bytes;
   }
   stats_.queued_bytes += bytes;
-  queue_.push_back(Batch{std::move(writes), std::move(done), bytes});
+  queue_.push_back(Batch{std::move(writes), std::move(done), bytes, clock_.Now()});
   if (syncing_ == 0) StartSync();
 }
 
@@ -202,7 +203,9 @@ absl::StatusOr<std::string> MemoryWalStore::ReadSnapshot(const SegmentKey& key) 
 
 WalStats MemoryWalStore::stats() const {
   MutexLock lock(mutex_);
-  return stats_;
+  WalStats stats = stats_;
+  if (!queue_.empty()) stats.oldest_wait = clock_.Now() - queue_.front().since;
+  return stats;
 }
 
 void MemoryWalStore::PowerCut(size_t batches_kept) {

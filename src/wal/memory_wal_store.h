@@ -16,6 +16,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
+#include "forebay/clock.h"
 #include "runtime/executor.h"
 #include "runtime/mutex.h"
 #include "wal/wal_store.h"
@@ -50,6 +51,12 @@ struct MemoryDisk {
   bool log_damaged = false;
 };
 
+// Where a MemoryWalStore works, and when.
+struct MemoryWalRuntime {
+  Executor& executor;
+  const Clock& clock;
+};
+
 // Completions run on the executor, never inline; waiting batches share a sync, as in RocksWalStore.
 // Destroying the store drops what is not durable, and its callbacks; do it from a task of the
 // executor, or when the executor has stopped.
@@ -59,9 +66,9 @@ class MemoryWalStore final : public WalStore {
   using SyncDelay = std::function<absl::Duration()>;
 
   // `new_incarnation` is taken when the disk is empty or damaged; not 0. FAILED_PRECONDITION: the
-  // disk is another node's. `executor` and `disk` must outlive the store; one store per disk.
+  // disk is another node's. What is referred to must outlive the store; one store per disk.
   static absl::StatusOr<std::unique_ptr<MemoryWalStore>> Open(
-      Executor& executor, MemoryDisk& disk, const NodeId& node, Incarnation new_incarnation,
+      MemoryWalRuntime runtime, MemoryDisk& disk, const NodeId& node, Incarnation new_incarnation,
       SyncDelay sync_delay = [] { return absl::ZeroDuration(); });
   ~MemoryWalStore() override;
 
@@ -89,18 +96,20 @@ class MemoryWalStore final : public WalStore {
     std::vector<WalWrite> writes;
     Done done;
     uint64_t bytes = 0;
+    absl::Time since;
   };
   // Tasks on the executor outlive the store when it is destroyed in a crash; they hold this weakly.
   struct Alive {
     MemoryWalStore* store;
   };
 
-  MemoryWalStore(Executor& executor, MemoryDisk& disk, SyncDelay sync_delay);
+  MemoryWalStore(MemoryWalRuntime runtime, MemoryDisk& disk, SyncDelay sync_delay);
   void StartSync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishSync();
   absl::Status FailureLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Executor& executor_;
+  const Clock& clock_;
   MemoryDisk& disk_;
   const SyncDelay sync_delay_;
   WalMarker marker_;

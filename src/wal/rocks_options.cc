@@ -34,6 +34,9 @@ rocksdb::ColumnFamilyOptions BlocksFamily(const std::shared_ptr<rocksdb::Cache>&
   // A file for each memtable: their keys do not overlap, so files go down by moves, not by copies.
   options.target_file_size_base = memtable_bytes;
   options.max_bytes_for_level_base = 8 * memtable_bytes;
+  // What compaction writes is there twice until it is done: at a full disk it must fit into the
+  // reserve (DiskOptions::reserve_bytes), which allows for this, level 1 and the memtables.
+  options.max_compaction_bytes = 6 * memtable_bytes;
   // A backlog is not a compaction debt to slow writes for (hazards.md).
   options.soft_pending_compaction_bytes_limit = kTebibyte;
   options.hard_pending_compaction_bytes_limit = 2 * kTebibyte;

@@ -94,6 +94,7 @@ void RocksWalEngine::Write(std::vector<WalWrite> writes, Done done) {
   Batch batch;
   batch.ticket = next_ticket_++;
   batch.done = std::move(done);
+  batch.since = clock_.Now();
   if (failure_.ok()) {
     batch.writes.reserve(writes.size());
     for (WalWrite& write : writes) {
@@ -129,6 +130,7 @@ bool RocksWalEngine::TakeGroup(std::vector<Batch>& group) {
     group.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
+  if (!group.empty()) committing_since_ = group.front().since;
   commit_is_posted_ = !group.empty();
   return commit_is_posted_;
 }
@@ -147,6 +149,7 @@ absl::Status RocksWalEngine::CommitGroup(std::vector<Batch>& group) {
   }
   MutexLock lock(mutex_);
   stats_.queued_bytes -= bytes;
+  committing_since_.reset();
   if (!status.ok()) return status;
   ++stats_.syncs;
   table_.Release(writes, group.back().ticket);
@@ -172,7 +175,13 @@ absl::Status RocksWalEngine::Fail(const absl::Status& cause) {
 
 WalStats RocksWalEngine::stats() const {
   MutexLock lock(mutex_);
-  return stats_;
+  WalStats stats = stats_;
+  if (committing_since_.has_value()) {
+    stats.oldest_wait = clock_.Now() - *committing_since_;
+  } else if (!queue_.empty()) {
+    stats.oldest_wait = clock_.Now() - queue_.front().since;
+  }
+  return stats;
 }
 
 }  // namespace forebay

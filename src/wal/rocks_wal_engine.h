@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "rocksdb/file_system.h"
 #include "rocksdb/listener.h"
 #include "runtime/mutex.h"
+#include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
 #include "wal/rocks_opener.h"
 #include "wal/rocks_wal_store.h"
@@ -58,6 +60,7 @@ class RocksWalEngine final : public RocksWalStore {
     std::vector<AcceptedWrite> writes;
     Done done;
     uint64_t bytes = 0;
+    absl::Time since;
   };
   // What the table says about a segment, and its blocks that wait for their sync.
   struct View {
@@ -85,6 +88,7 @@ class RocksWalEngine final : public RocksWalStore {
                       Offset from) const;
   static absl::Status FromRead(const rocksdb::Status& status);
 
+  const RealClock clock_;
   const std::string directory_;
   const uint64_t group_bytes_max_;
   const std::shared_ptr<RocksEvents> events_;  // shared with RocksDB
@@ -98,6 +102,7 @@ class RocksWalEngine final : public RocksWalStore {
   uint64_t next_ticket_ ABSL_GUARDED_BY(mutex_) = 1;
   bool commit_is_posted_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Time> committing_since_ ABSL_GUARDED_BY(mutex_);  // the oldest in the group
   WalStats stats_ ABSL_GUARDED_BY(mutex_);
 
   ThreadExecutor commit_thread_;  // last: it ends before what it works on

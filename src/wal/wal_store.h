@@ -9,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "block/block.h"
 #include "forebay/ids.h"
 
@@ -90,6 +91,8 @@ struct WalStats {
   uint64_t appended_bytes = 0;  // bytes of blocks given to Write
   uint64_t syncs = 0;           // of the write-ahead log
   uint64_t queued_bytes = 0;    // accepted by Write, not durable yet
+  // Since the oldest write that is not settled was accepted; zero: none is waiting.
+  absl::Duration oldest_wait;
 };
 
 // Thread-safe. Opening is the business of each implementation.

@@ -9,6 +9,8 @@ const char* NameOf(ReplicaAnswer answer) {
   switch (answer) {
     case ReplicaAnswer::kHolds:
       return "holds";
+    case ReplicaAnswer::kFull:
+      return "full";
     case ReplicaAnswer::kFenced:
       return "fenced";
     case ReplicaAnswer::kLimbo:

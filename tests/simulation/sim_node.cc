@@ -48,7 +48,7 @@ void SimNode::OpenStore(Life& life) {
     return disk_slowness_ *
            random_.Between(options_.sync_min, options_.sync_max + absl::Nanoseconds(1));
   };
-  auto store = MemoryWalStore::Open(life.disk_loop, *disk_, options_.id,
+  auto store = MemoryWalStore::Open({life.disk_loop, life.clock}, *disk_, options_.id,
                                     Incarnation(random_.Next() | 1), delay);
   FOREBAY_CHECK(store.ok(), "a simulated disk does not open");
   life.store = *std::move(store);
