@@ -70,8 +70,9 @@ void NodeState::EndTurn() {
   }
   turn_ends_soon_ = false;
   // What those had to say to this node is for the next turn.
+  const bool more = !own.empty() || !at_end_of_turn_.empty();
   if (!own.empty()) outgoing_.insert(std::move(own));
-  if (!own.empty() || !at_end_of_turn_.empty()) EndTurnSoon();
+  if (more) EndTurnSoon();
 }
 
 void NodeState::WriteTurn() {
