@@ -130,7 +130,9 @@ void Invariants::OnWipe(const NodeId& node) {
   if (!disk.marker) return;
   // A takeover may have been told of a copy that the chain does not name yet.
   for (const auto& [key, segment] : disk.durable.segments) {
-    lost_[key][{node, disk.marker->incarnation}] = segment.extent.tail;
+    // A disk that lied about syncs lost its copy's end before it was emptied.
+    Offset& tail = lost_[key][{node, disk.marker->incarnation}];
+    tail = std::max(tail, segment.extent.tail);
   }
 }
 
