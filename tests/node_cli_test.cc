@@ -231,7 +231,7 @@ TEST_F(ClusterTest, SaysWhetherANodeMayBeTakenDown) {
   const Ran safe = RunShell("$F admin check node b1 --wait 30s");
   EXPECT_EQ(safe.code, 0) << safe.out;
   EXPECT_THAT(safe.out, HasSubstr("safe: node b1 can be taken down now"));
-  const auto json = nlohmann::json::parse(RunShell("$F admin check zone a --json").out);
+  const auto json = nlohmann::json::parse(RunShell("$F admin check zone a --wait 30s --json").out);
   EXPECT_TRUE(json["safe"]);
   EXPECT_EQ(json["nodes"][0], "a1");
   const Ran unknown = RunShell("$F admin check zone d");
