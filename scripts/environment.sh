@@ -9,12 +9,13 @@ export CTEST_PARALLEL_LEVEL="${CTEST_PARALLEL_LEVEL:-$(nproc)}"
 say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# configure PRESET [DIRECTORY]: writes the build files where they are missing; Ninja keeps them fresh.
+# configure PRESET [DIRECTORY [CMAKE-ARGUMENT...]]: writes the build files where they are missing; Ninja keeps them fresh.
 configure() {
-  local directory="${2:-build/$1}"
+  local preset="$1" directory="${2:-build/$1}"
+  shift "$(($# < 2 ? $# : 2))"
   if [ ! -f "$repository/$directory/build.ninja" ]; then
     say "configuring $directory"
-    (cd "$repository" && cmake --preset "$1" -B "$directory" > "/tmp/forebay-configure.$$" 2>&1) ||
+    (cd "$repository" && cmake --preset "$preset" -B "$directory" "$@" > "/tmp/forebay-configure.$$" 2>&1) ||
       { cat "/tmp/forebay-configure.$$" >&2; rm -f "/tmp/forebay-configure.$$"
         fail "cmake failed (above). Is everything installed? scripts/setup"; }
     rm -f "/tmp/forebay-configure.$$"
