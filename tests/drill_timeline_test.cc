@@ -42,6 +42,7 @@ DrillReport Report() {
                   .samples = {},
                   .acknowledged = std::vector<double>(30, 1'000),
                   .started = kStart,
+                  .levels = {},
                   .left_out = {}};
   for (int i = 0; i < 30; ++i) {
     report.chaos->samples.push_back(

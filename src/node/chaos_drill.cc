@@ -8,6 +8,11 @@
 #include "node/local_disk.h"
 
 namespace forebay {
+namespace {
+
+constexpr absl::Duration kLevelsEvery = absl::Seconds(2);
+
+}  // namespace
 
 ChaosDrill::ChaosDrill(const DrillOptions& options, ShutdownSignal& signal, DrillWatcher& watcher)
     : options_(options), watcher_(watcher), bed_(options, signal, watcher) {}
@@ -80,6 +85,10 @@ absl::Status ChaosDrill::Step() {
                          .whole_at = sample.whole_at - bed_.started(),
                          .lag_events = sample.lag_events};
   FOREBAY_RETURN_IF_ERROR(conductor_->Turn(Elapsed(), look));
+  if (Elapsed() >= levels_at_ + kLevelsEvery) {
+    levels_at_ = Elapsed();
+    levels_.Note(levels_at_, bed_.cluster().levels());
+  }
   return bed_.Turn(conductor_->Doing());
 }
 
@@ -99,6 +108,7 @@ absl::StatusOr<DrillReport> ChaosDrill::Compare() {
   report_.samples = bed_.watch().samples();
   report_.acknowledged = AcknowledgedEachSecond(logs, started);
   report_.started = started;
+  report_.levels = levels_.Rows();
   report->repaired = conductor_->Done();
   report->chaos = std::move(report_);
   return report;

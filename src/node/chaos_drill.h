@@ -27,6 +27,8 @@ class ChaosDrill {
   DrillWatcher& watcher_;
   DrillBed bed_;
   ChaosReport report_;
+  ClusterLevels levels_;
+  absl::Duration levels_at_;
   std::unique_ptr<SinkBreaker> breaker_;
   std::unique_ptr<ChaosConductor> conductor_;
 };

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "forebay/clock.h"
 #include "node/chaos_conductor.h"
+#include "node/cluster_levels.h"
 #include "node/cluster_watch.h"
 #include "node/drill_load.h"
 #include "node/drill_verdict.h"
@@ -60,6 +61,7 @@ struct ChaosReport {
   std::vector<ClusterSample> samples;
   std::vector<double> acknowledged;  // events in each whole second
   absl::Time started;
+  std::vector<LevelsRow> levels;      // see ClusterLevels; empty: too short
   std::vector<std::string> left_out;  // kinds of faults that were not possible here, and why
 };
 

@@ -88,6 +88,19 @@ std::string FaultTable(const ChaosReport& chaos) {
   return out;
 }
 
+// Whether anything leaks.
+std::string LevelsTable(const ChaosReport& chaos) {
+  if (chaos.levels.empty()) return "";
+  std::string out = absl::StrFormat("\n  %-22s %16s %14s %14s\n", "a node takes", "second quarter",
+                                    "last quarter", "at most");
+  for (size_t i = 0; i < chaos.levels.size(); ++i) {
+    const LevelsRow& row = chaos.levels[i];
+    absl::StrAppend(&out, absl::StrFormat("  %-22s %16.0f %14.0f %14.0f\n", kLevelNames.at(i),
+                                          row.second_quarter, row.last_quarter, row.largest));
+  }
+  return out + "  medians over all nodes and that quarter of the time; at most: any node\n";
+}
+
 }  // namespace
 
 std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
@@ -116,7 +129,9 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
     row("fault to the last partition's first acknowledgement", ms(v.takeover_all_ms));
     row("fault to fully replicated again", ms(report.repaired_ms));
   }
-  if (report.chaos.has_value()) absl::StrAppend(&out, FaultTable(*report.chaos));
+  if (report.chaos.has_value()) {
+    absl::StrAppend(&out, FaultTable(*report.chaos), LevelsTable(*report.chaos), "\n");
+  }
   for (const std::string& example : v.examples) absl::StrAppend(&out, "  ", example, "\n");
   if (report.failed > 0) row("appends not stored or unknown", Grouped(report.failed));
   for (const std::string& failure : report.failures) absl::StrAppend(&out, "  ", failure, "\n");
@@ -159,6 +174,17 @@ Json FaultsJson(const ChaosReport& chaos) {
   return faults;
 }
 
+Json LevelsJson(const ChaosReport& chaos) {
+  Json levels = Json::object();
+  for (size_t i = 0; i < chaos.levels.size(); ++i) {
+    const LevelsRow& row = chaos.levels[i];
+    levels[kLevelNames.at(i)] = {{"second_quarter", row.second_quarter},
+                                 {"last_quarter", row.last_quarter},
+                                 {"largest", row.largest}};
+  }
+  return levels;
+}
+
 }  // namespace
 
 std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
@@ -191,6 +217,7 @@ std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
     json["length_seconds"] = absl::ToDoubleSeconds(options.chaos->length);
     json["fully_replicated"] = report.repaired;
     json["faults"] = FaultsJson(*report.chaos);
+    json["levels"] = LevelsJson(*report.chaos);
     json["left_out"] = report.chaos->left_out;
   }
   return json.dump(2) + "\n";

@@ -301,6 +301,16 @@ std::vector<std::string> LocalCluster::data_directories() const {
   return out;
 }
 
+std::vector<NodeLevels> LocalCluster::levels() const {
+  std::vector<NodeLevels> out;
+  for (const Process& process : processes_) {
+    if (!process.is_node || !process.child) continue;
+    out.push_back(
+        LevelsOf(process.child->pid(), absl::StrCat(options_.directory, "/", process.name)));
+  }
+  return out;
+}
+
 absl::Status LocalCluster::CheckRunning() {
   for (Process& process : processes_) {
     if (process.may_end || process.child->Running()) continue;

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "forebay/options.h"
 #include "node/child_process.h"
+#include "node/cluster_levels.h"
 #include "node/local_disk.h"
 #include "node/local_ports.h"
 #include "rpc/remote_cluster.h"
@@ -61,6 +62,8 @@ class LocalCluster {
   std::vector<std::string> node_names() const;
   // Data folders of the nodes.
   std::vector<std::string> data_directories() const;
+  // Of every node; all zero: it does not run.
+  std::vector<NodeLevels> levels() const;
   RemoteCluster& remote() { return *remote_; }
 
   // Breaks a zone: its nodes and its etcd member.
