@@ -57,6 +57,7 @@ TEST(Drill, LosesAndDoublesNothingWhileFaultAfterFaultHits) {
   EXPECT_EQ(result["out_of_order"], 0);
   EXPECT_EQ(result["fully_replicated"], true);
   EXPECT_GE(result["faults"].size(), 2u);
+  EXPECT_GT(result["levels"]["memory MiB"]["last_quarter"], 1);
   std::ifstream svg(picture);
   std::string first_line;
   std::getline(svg, first_line);
