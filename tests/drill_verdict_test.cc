@@ -155,6 +155,25 @@ TEST(AckGaps, OfAPartitionCountsAllProducersTogether) {
   EXPECT_EQ(gaps.partition_ms, 60);
 }
 
+TEST(AcksDuring, CountsThoseOfTheSpanAndFindsTheFirstOfAnEventSentInTheFault) {
+  // Acknowledged in the fault, but sent before it; then one that was sent in it.
+  const DrillLog log = {Acked("a", 0, 10),
+                        {.id = "b", .sent = At(20), .acknowledged = DrillAck{0, 1, At(60)}},
+                        {.id = "c", .sent = At(55), .acknowledged = DrillAck{0, 2, At(90)}},
+                        Unanswered("d")};
+  const AckSpan span{.from = At(30), .to = At(100), .began = At(40), .in_effect = At(50)};
+  const std::vector<DrillLog> logs = {log};
+  const AcksDuring acks = AcknowledgedDuring(logs, {span}).front();
+  EXPECT_EQ(acks.events, 2u);
+  EXPECT_EQ(acks.first_ms, 50);
+}
+
+TEST(AcksDuring, HasNoFirstWhenItCameAfterTheSpan) {
+  const std::vector<DrillLog> logs = {{Acked("a", 0, 70)}};
+  const AckSpan span{.from = At(0), .to = At(60), .began = At(40), .in_effect = At(50)};
+  EXPECT_EQ(AcknowledgedDuring(logs, {span}).front().first_ms, std::nullopt);
+}
+
 TEST(AckGaps, IsNothingWithoutAcknowledgements) {
   EXPECT_EQ(GapsOf({{Unanswered("a")}}, 0, 10).producer_ms, 0);
 }

@@ -90,14 +90,6 @@ size_t ChaosConductor::Open(const ChaosFault& fault, std::string target) {
   return spans_.size() - 1;
 }
 
-std::vector<std::string> ChaosConductor::Members() const {
-  std::vector<std::string> names;
-  for (const ZoneId& zone : place_.cluster.zones()) {
-    if (place_.cluster.has_etcd()) names.push_back("etcd-" + zone.value());
-  }
-  return names;
-}
-
 absl::Status ChaosConductor::Begin(const ChaosFault& fault) {
   LocalCluster& cluster = place_.cluster;
   place_.say(now_, Describe(fault));
@@ -130,7 +122,7 @@ absl::Status ChaosConductor::Begin(const ChaosFault& fault) {
       return cluster.CutPower({fault.target});
     case ChaosKind::kPowerCutAll:
       FOREBAY_RETURN_IF_ERROR(cluster.CutPower(cluster.node_names()));
-      for (const std::string& member : Members()) cluster.Kill(member);
+      for (const std::string& member : cluster.etcd_names()) cluster.Kill(member);
       return absl::OkStatus();
     case ChaosKind::kDiskFull:
       return cluster.FillDisk(fault.target);
@@ -165,7 +157,9 @@ absl::Status ChaosConductor::End(Running& running) {
     case ChaosKind::kPowerCut:
       return cluster.RestorePower({fault.target});
     case ChaosKind::kPowerCutAll:
-      for (const std::string& member : Members()) FOREBAY_RETURN_IF_ERROR(cluster.Start(member));
+      for (const std::string& member : cluster.etcd_names()) {
+        FOREBAY_RETURN_IF_ERROR(cluster.Start(member));
+      }
       return cluster.RestorePower(cluster.node_names());
     case ChaosKind::kDiskFull:
       return cluster.MakeRoom(fault.target);

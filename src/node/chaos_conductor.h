@@ -67,7 +67,6 @@ class ChaosConductor {
   absl::Duration LastEnd() const;
   void Recover();
   size_t Open(const ChaosFault& fault, std::string target);
-  std::vector<std::string> Members() const;
 
   const std::vector<ChaosFault> plan_;
   Place place_;

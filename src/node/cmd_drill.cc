@@ -8,10 +8,12 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "node/commands.h"
 #include "node/drill_report.h"
 #include "node/drill_timeline.h"
 #include "node/exit_code.h"
+#include "node/round_kind.h"
 #include "runtime/log.h"
 #include "runtime/random.h"
 
@@ -25,12 +27,15 @@ struct Asked {
   std::string json;
   bool chaos = false;
   double minutes = 1;
+  std::string rounds;
+  int times = 20;
   std::optional<uint64_t> seed;
   std::string timeline;
 };
 
-// Events a second, unless given: a minute's picture is busy, and half an hour fits into memory.
-constexpr double kChaosRate = 1000;
+// Events a second of chaos and rounds, unless given: a minute's picture is busy, and half an hour
+// fits into memory.
+constexpr double kLongRate = 1000;
 
 constexpr char kFooter[] =
     "Starts real node processes in a temporary directory, sends events from several producers at a "
@@ -49,12 +54,15 @@ constexpr char kFooter[] =
     "and off), kills etcd members (--metadata etcd), breaks the sink (sqlite: locked; postgres: a "
     "server of its own, crashed in the middle of commits) and, as root with loop devices, cuts "
     "nodes' power, which loses what was not synced, and fills their disks. What cannot be done "
-    "here is left out, and said. The same seed gives the same faults at the same times.\n\n"
-    "Exit codes: 0 nothing lost, duplicated or out of order; 1 something was, or not every event "
+    "here is left out, and said. The same seed gives the same faults at the same times.";
+
+constexpr char kExamples[] =
+    "\nExit codes: 0 nothing lost, duplicated or out of order; 1 something was, or not every event "
     "was acknowledged, or not every copy was back in time; 2 wrong usage; 3 something did not "
     "start.\n"
     "Example: forebay drill --fault freeze --events 20000 --metadata etcd --json drill.json\n"
-    "Example: forebay drill --chaos --minutes 5 --seed 7 --sink postgres --timeline drill.svg";
+    "Example: forebay drill --chaos --minutes 5 --seed 7 --sink postgres --timeline drill.svg\n"
+    "Example: forebay drill --rounds power-cut --times 20 --metadata etcd --json power-cut.json";
 
 Fault FaultOf(const std::string& name) {
   for (const Fault fault : {Fault::kKill, Fault::kFreeze, Fault::kCut}) {
@@ -63,16 +71,28 @@ Fault FaultOf(const std::string& name) {
   return Fault::kNone;
 }
 
+// Short enough to type.
+uint64_t SeedOf(const Asked& asked) {
+  return asked.seed.value_or(Random::FromSystem().Below(1'000'000));
+}
+
+void PlanRounds(Asked& asked) {
+  DrillOptions& options = asked.options;
+  options.rounds = RoundsOptions{.kind = asked.rounds, .times = asked.times, .seed = SeedOf(asked)};
+  options.fault = Fault::kNone;
+  if (options.rate <= 0) options.rate = kLongRate;
+  options.events = 0;
+}
+
 // How long, which seed, and how many events that makes.
 void PlanChaosOptions(Asked& asked) {
   ChaosOptions chaos;
   chaos.length = absl::Minutes(asked.minutes);
-  // Short enough to type.
-  chaos.seed = asked.seed.value_or(Random::FromSystem().Below(1'000'000));
+  chaos.seed = SeedOf(asked);
   DrillOptions& options = asked.options;
   options.chaos = chaos;
   options.fault = Fault::kNone;
-  if (options.rate <= 0) options.rate = kChaosRate;
+  if (options.rate <= 0) options.rate = kLongRate;
   options.events = std::max<uint64_t>(1, static_cast<uint64_t>(options.rate * 60 * asked.minutes));
 }
 
@@ -93,7 +113,8 @@ int Run(const Asked& asked) {
   ShutdownSignal signal;
   absl::StatusOr<DrillReport> report;
   {
-    DrillProgress progress(::isatty(2) == 1, absl::Seconds(asked.chaos ? 10 : 1));
+    DrillProgress progress(::isatty(2) == 1,
+                           absl::Seconds(asked.chaos || !asked.rounds.empty() ? 10 : 1));
     report = RunDrill(options, signal, progress);
   }
   if (!report.ok()) return Fail(report.status());
@@ -117,12 +138,57 @@ void AddChaosOptions(CLI::App& command, Asked& asked) {
       ->check(CLI::Range(0.2, 24 * 60.0))
       ->needs(chaos)
       ->capture_default_str();
-  command.add_option("--seed", asked.seed, "Of a chaos drill (default: drawn, and printed)")
-      ->needs(chaos);
   command
       .add_option("--timeline", asked.timeline,
                   "Write a picture (SVG) of a chaos drill here: faults, rate, lag, copies")
       ->needs(chaos);
+}
+
+std::string RoundKindsText() {
+  std::string text =
+      "\n\n--rounds repeats one kind of fault under load. Each round waits until "
+      "every copy is there again. Kinds:\n";
+  for (const RoundKind& kind : RoundKinds()) {
+    absl::StrAppend(&text, "  ", kind.name, ": ", kind.meaning, ".\n");
+  }
+  return text;
+}
+
+void AddRoundsOptions(CLI::App& command, Asked& asked) {
+  std::vector<std::string> names;
+  for (const RoundKind& kind : RoundKinds()) names.push_back(kind.name);
+  auto* const rounds = command
+                           .add_option("--rounds", asked.rounds,
+                                       "One kind of fault again and again, " +
+                                           absl::StrJoin(names, " or ") + "; see below")
+                           ->check(CLI::IsMember(names));
+  command.add_option("--times", asked.times, "How many rounds")
+      ->check(CLI::Range(1, 10'000))
+      ->needs(rounds)
+      ->capture_default_str();
+}
+
+// Options that do not go together, beyond what they say about each other themselves.
+void CheckTogether(const CLI::App& command, const Asked& asked) {
+  if (asked.seed.has_value() && !asked.chaos && asked.rounds.empty()) {
+    throw CLI::ValidationError("--seed", "nothing is drawn without --chaos or --rounds KIND");
+  }
+  if (asked.rounds.empty()) return;
+  const auto given = [&](const char* name) { return command.get_option(name)->count() > 0; };
+  if (asked.chaos) {
+    throw CLI::ValidationError("--rounds",
+                               "it is a drill of its own, and so is --chaos: give one of them");
+  }
+  if (given("--events")) {
+    throw CLI::ValidationError("--events",
+                               "rounds send until the last one is over: leave it out, and say how "
+                               "many a second with --rate");
+  }
+  for (const char* other : {"--fault", "--target"}) {
+    if (!given(other)) continue;
+    throw CLI::ValidationError(other, absl::StrCat("the rounds of ", asked.rounds,
+                                                   " choose what they break: leave it out"));
+  }
 }
 
 }  // namespace
@@ -162,10 +228,15 @@ void AddDrillCommand(CLI::App& app, int& exit_code) {
   command->add_option("--json", asked->json, "Write the result here");
   command->add_flag("--keep", options.keep, "Keep the directory also when all went well");
   AddChaosOptions(*command, *asked);
-  command->footer(kFooter);
-  command->callback([asked, &exit_code] {
+  AddRoundsOptions(*command, *asked);
+  command->add_option("--seed", asked->seed,
+                      "Of --chaos and --rounds (default: drawn, and printed)");
+  command->footer(std::string(kFooter) + RoundKindsText() + kExamples);
+  command->callback([asked, command, &exit_code] {
+    CheckTogether(*command, *asked);
     asked->options.fault = FaultOf(asked->fault);
     if (asked->chaos) PlanChaosOptions(*asked);
+    if (!asked->rounds.empty()) PlanRounds(*asked);
     asked->options.etcd = asked->metadata == "etcd";
     exit_code = Run(*asked);
   });

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "node/chaos_drill.h"
 #include "node/drill_bed.h"
+#include "node/rounds_drill.h"
 
 namespace forebay {
 namespace {
@@ -184,6 +185,7 @@ bool DrillReport::Passed() const {
 
 absl::StatusOr<DrillReport> RunDrill(const DrillOptions& options, ShutdownSignal& signal,
                                      DrillWatcher& watcher) {
+  if (options.rounds.has_value()) return RoundsDrill(options, signal, watcher).Run();
   if (options.chaos.has_value()) return ChaosDrill(options, signal, watcher).Run();
   return ZoneDrill(options, signal, watcher).Run();
 }

@@ -29,17 +29,25 @@ struct ChaosOptions {
   uint64_t seed = 0;
 };
 
+// One kind of fault, again and again, on one cluster (round_kind.h).
+struct RoundsOptions {
+  std::string kind;
+  int times = 20;
+  uint64_t seed = 0;
+};
+
 struct DrillOptions {
   int zones = 3;
   int nodes_per_zone = 1;
   uint32_t partitions = 6;
   int producers = 4;
-  std::string input;  // empty: made up
-  uint64_t events = 100'000;
-  double rate = 0;  // 0: RateOf
+  std::string input;          // empty: made up
+  uint64_t events = 100'000;  // 0: until told to stop
+  double rate = 0;            // 0: RateOf
   Fault fault = Fault::kKill;
   std::string target = kMostOwners;
-  std::optional<ChaosOptions> chaos;  // instead of the fault; how many events follows from it
+  std::optional<ChaosOptions> chaos;    // instead of the fault; how many events follows from it
+  std::optional<RoundsOptions> rounds;  // instead of both; events is 0
   // Or sqlite:FILE, postgres (a server of the drill's own), postgres://..., files:DIRECTORY
   std::string sink = "sqlite";
   bool etcd = false;
@@ -65,6 +73,22 @@ struct ChaosReport {
   std::vector<std::string> left_out;  // kinds of faults that were not possible here, and why
 };
 
+// A round, as it went.
+struct Round {
+  int number = 0;                                     // from 1
+  std::string what = {};                              // was done
+  absl::Time began = {}, in_effect = {}, ended = {};  // the fault
+  // From the end of the fault until every copy was there again. Nothing: not in time.
+  std::optional<absl::Duration> replicated = {};
+  // Acknowledged from the fault on, of the first round from the start on, until the next round's.
+  AcksDuring acks = {};
+  AckGaps gaps = {};  // while the fault lasted
+};
+
+struct RoundsReport {
+  std::vector<Round> rounds;
+};
+
 struct DrillReport {
   DrillVerdict verdict;
   bool repaired = true;               // every copy was there again in time
@@ -75,6 +99,7 @@ struct DrillReport {
   std::vector<std::string> failures;  // what the first of them were told
   std::string directory;              // empty: removed
   std::optional<ChaosReport> chaos;
+  std::optional<RoundsReport> rounds;
 
   // Nothing lost, duplicated or out of order, everything acknowledged, all copies there again.
   bool Passed() const;

@@ -115,7 +115,7 @@ absl::Status DrillBed::Turn(const std::string& doing) {
   if (signal_.WaitFor(kTick)) return absl::CancelledError("the drill was stopped by a signal");
   const absl::Duration limit =
       absl::Seconds(3 * static_cast<double>(options_.events) / RateOf(options_)) + kWindDownLimit;
-  if (!load_->AllSent() && now - started_ > limit) {
+  if (options_.events > 0 && !load_->AllSent() && now - started_ > limit) {
     return absl::DeadlineExceededError(
         absl::StrCat("after ", absl::FormatDuration(limit), " only ", load_->counts().sent, " of ",
                      options_.events, " events could be sent; the logs are in ", directory_));

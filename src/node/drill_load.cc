@@ -1,6 +1,7 @@
 #include "node/drill_load.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,11 +19,13 @@ struct DrillLoad::Producer {
   explicit Producer(std::string name) : executor(std::move(name)) {}
 
   int index = 0;
-  uint64_t events = 0;  // that it is to send
+  uint64_t events = 0;  // that it is to send at most
 
   mutable Mutex mutex;
   DrillLog log ABSL_GUARDED_BY(mutex);
   DrillLoadCounts counts ABSL_GUARDED_BY(mutex);
+  bool stopping ABSL_GUARDED_BY(mutex) = false;
+  bool all_sent ABSL_GUARDED_BY(mutex) = false;
   std::vector<std::string> failures ABSL_GUARDED_BY(mutex);
 
   std::unique_ptr<Client> client;
@@ -43,7 +46,10 @@ absl::StatusOr<std::unique_ptr<DrillLoad>> DrillLoad::Connect(const DrillLoadOpt
     producer->client = *std::move(client);
     producer->index = i;
     const uint64_t count = options.producers;
-    producer->events = options.events / count + (static_cast<uint64_t>(i) < options.events % count);
+    producer->events =
+        options.events == 0
+            ? std::numeric_limits<uint64_t>::max()
+            : options.events / count + (static_cast<uint64_t>(i) < options.events % count);
     load->producers_.push_back(std::move(producer));
   }
   return load;
@@ -77,6 +83,8 @@ void DrillLoad::SendDue(Producer& producer, absl::Time start) {
     {
       MutexLock lock(producer.mutex);
       index = producer.log.size();
+      producer.all_sent = producer.stopping || index == producer.events;
+      if (producer.all_sent) return;
       if (index >= due) break;
       event = source_.At(index * options_.producers + producer.index);
       producer.log.push_back({.id = event.id, .sent = clock_.Now(), .acknowledged = {}});
@@ -86,7 +94,6 @@ void DrillLoad::SendDue(Producer& producer, absl::Time start) {
       Settle(producer, index, r);
     });
   }
-  if (due == producer.events) return;
   producer.executor.PostAfter(kTick, [this, &producer, start] { SendDue(producer, start); });
 }
 
@@ -104,6 +111,20 @@ void DrillLoad::Settle(Producer& producer, size_t index, const AppendResult& res
         result.outcome == Outcome::kNotStored ? "not stored: " : "unknown: ", "event '",
         producer.log[index].id, "': ", result.status.ToString()));
   }
+}
+
+void DrillLoad::StopSending() {
+  for (const auto& producer : producers_) {
+    MutexLock lock(producer->mutex);
+    producer->stopping = true;
+  }
+}
+
+bool DrillLoad::AllSent() const {
+  return std::all_of(producers_.begin(), producers_.end(), [](const auto& producer) {
+    MutexLock lock(producer->mutex);
+    return producer->all_sent;
+  });
 }
 
 DrillLoadCounts DrillLoad::counts() const {

@@ -22,8 +22,8 @@ struct DrillLoadOptions {
   std::vector<std::string> nodes;
   StreamId stream;
   int producers = 4;
-  uint64_t events = 0;
-  double rate = 0;  // events per second, of all producers together
+  uint64_t events = 0;  // 0: until StopSending
+  double rate = 0;      // events per second, of all producers together
 };
 
 struct DrillLoadCounts {
@@ -42,7 +42,9 @@ class DrillLoad {
 
   void Start();
   DrillLoadCounts counts() const;
-  bool AllSent() const { return counts().sent == options_.events; }
+  // Nothing more is sent, soon.
+  void StopSending();
+  bool AllSent() const;
   // What the first appends that failed were told.
   std::vector<std::string> failures() const;
   // Waits until everything sent is settled. DEADLINE_EXCEEDED.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "node/numbers.h"
+#include "node/rounds_report.h"
 
 namespace forebay {
 
@@ -27,9 +28,12 @@ void DrillProgress::Moment(const DrillMoment& moment) {
   constexpr int kWidth = 24;
   const int filled =
       moment.events == 0 ? 0 : static_cast<int>(kWidth * moment.counts.sent / moment.events);
-  const std::string bar = std::string(filled, '#') + std::string(kWidth - filled, '.');
+  const std::string bar =
+      moment.events == 0
+          ? ""
+          : absl::StrCat("[", std::string(filled, '#'), std::string(kWidth - filled, '.'), "] ");
   const std::string line =
-      absl::StrFormat("%6.1f s [%s] sent %s  acknowledged %s (%s/s)  %s",
+      absl::StrFormat("%6.1f s %ssent %s  acknowledged %s (%s/s)  %s",
                       absl::ToDoubleSeconds(moment.elapsed), bar, Grouped(moment.counts.sent),
                       Grouped(now), Grouped(static_cast<uint64_t>(rate)), moment.doing);
   if (terminal_) {
@@ -51,6 +55,10 @@ std::string WhatHappened(const DrillOptions& options, const DrillReport& report)
   if (report.chaos.has_value()) {
     return absl::StrCat(report.chaos->faults.size(), " faults of seed ", options.chaos->seed,
                         " in ", absl::FormatDuration(options.chaos->length));
+  }
+  if (options.rounds.has_value()) {
+    return absl::StrCat(report.rounds->rounds.size(), " rounds of ", options.rounds->kind,
+                        ", seed ", options.rounds->seed);
   }
   return absl::StrCat(
       "fault ", NameOf(options.fault),
@@ -124,7 +132,7 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   row("out of order", Grouped(v.out_of_order));
   if (v.never_sent > 0) row("in the sink, but never sent", Grouped(v.never_sent));
   row("longest gap without an acknowledgement", ms(v.ack_gap_ms_max));
-  if (options.fault != Fault::kNone && !report.chaos.has_value()) {
+  if (options.fault != Fault::kNone) {
     row("fault to first acknowledgement by a new owner", ms(v.takeover_ms));
     row("fault to the last partition's first acknowledgement", ms(v.takeover_all_ms));
     row("fault to fully replicated again", ms(report.repaired_ms));
@@ -132,6 +140,7 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   if (report.chaos.has_value()) {
     absl::StrAppend(&out, FaultTable(*report.chaos), LevelsTable(*report.chaos), "\n");
   }
+  if (report.rounds.has_value()) absl::StrAppend(&out, RoundsTable(*report.rounds));
   for (const std::string& example : v.examples) absl::StrAppend(&out, "  ", example, "\n");
   if (report.failed > 0) row("appends not stored or unknown", Grouped(report.failed));
   for (const std::string& failure : report.failures) absl::StrAppend(&out, "  ", failure, "\n");
@@ -185,6 +194,11 @@ Json LevelsJson(const ChaosReport& chaos) {
   return levels;
 }
 
+std::string FaultName(const DrillOptions& options) {
+  if (options.rounds.has_value()) return options.rounds->kind;
+  return options.chaos.has_value() ? "chaos" : NameOf(options.fault);
+}
+
 }  // namespace
 
 std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
@@ -205,7 +219,7 @@ std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
                {"never_sent", v.never_sent},
                {"not_acknowledged", report.failed},
                {"seconds", report.seconds},
-               {"fault", report.chaos.has_value() ? "chaos" : NameOf(options.fault)},
+               {"fault", FaultName(options)},
                {"target", report.target.value()},
                {"sink", options.sink.substr(0, options.sink.find(':'))},
                {"metadata", options.etcd ? "etcd" : "sqlite"},
@@ -219,6 +233,12 @@ std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
     json["faults"] = FaultsJson(*report.chaos);
     json["levels"] = LevelsJson(*report.chaos);
     json["left_out"] = report.chaos->left_out;
+  }
+  if (report.rounds.has_value()) {
+    json["seed"] = options.rounds->seed;
+    json["times"] = options.rounds->times;
+    json["fully_replicated"] = report.repaired;
+    json["rounds"] = RoundsJson(*report.rounds);
   }
   return json.dump(2) + "\n";
 }

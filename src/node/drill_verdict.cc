@@ -186,6 +186,25 @@ std::vector<AckGaps> GapsDuring(absl::Span<const DrillLog> producers,
   return all;
 }
 
+std::vector<AcksDuring> AcknowledgedDuring(absl::Span<const DrillLog> producers,
+                                           absl::Span<const AckSpan> spans) {
+  std::vector<AcksDuring> all;
+  for (const AckSpan& span : spans) {
+    AcksDuring& acks = all.emplace_back();
+    absl::Time first = absl::InfiniteFuture();
+    for (const DrillLog& log : producers) {
+      for (const DrillEvent& event : log) {
+        if (!event.acknowledged.has_value()) continue;
+        const absl::Time at = event.acknowledged->at;
+        acks.events += at >= span.from && at < span.to ? 1 : 0;
+        if (event.sent >= span.in_effect) first = std::min(first, at);
+      }
+    }
+    if (first < span.to) acks.first_ms = absl::ToDoubleMilliseconds(first - span.began);
+  }
+  return all;
+}
+
 std::vector<double> AcknowledgedEachSecond(absl::Span<const DrillLog> producers, absl::Time start) {
   std::vector<double> counts;
   for (const DrillLog& log : producers) {

@@ -75,6 +75,20 @@ struct AckGaps {
 std::vector<AckGaps> GapsDuring(absl::Span<const DrillLog> producers,
                                 absl::Span<const std::pair<absl::Time, absl::Time>> spans);
 
+// What was acknowledged in a span of time in which a fault began.
+struct AckSpan {
+  absl::Time from, to;
+  absl::Time began, in_effect;  // the fault
+};
+struct AcksDuring {
+  uint64_t events = 0;
+  // From the beginning of the fault to the first acknowledgement of an event that was sent when it
+  // was in effect. Nothing: there was none.
+  std::optional<double> first_ms;
+};
+std::vector<AcksDuring> AcknowledgedDuring(absl::Span<const DrillLog> producers,
+                                           absl::Span<const AckSpan> spans);
+
 // Acknowledgements in each second from `start` to the last one.
 std::vector<double> AcknowledgedEachSecond(absl::Span<const DrillLog> producers, absl::Time start);
 

@@ -285,6 +285,14 @@ std::vector<std::string> LocalCluster::node_names() const {
   return out;
 }
 
+std::vector<std::string> LocalCluster::etcd_names() const {
+  std::vector<std::string> out;
+  for (const Process& process : processes_) {
+    if (!process.is_node) out.push_back(process.name);
+  }
+  return out;
+}
+
 std::vector<pid_t> LocalCluster::node_pids() const {
   std::vector<pid_t> out;
   for (const Process& process : processes_) {

@@ -58,6 +58,8 @@ class LocalCluster {
   std::vector<ZoneId> zones() const;
   bool has_etcd() const { return options_.etcd; }
   std::vector<pid_t> node_pids() const;
+  // "etcd-a", "etcd-b", ...; none with SQLite.
+  std::vector<std::string> etcd_names() const;
   // "a1", "b1", ...
   std::vector<std::string> node_names() const;
   // Data folders of the nodes.

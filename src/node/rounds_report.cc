@@ -1,0 +1,76 @@
+#include "node/rounds_report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "node/numbers.h"
+#include "node/text_table.h"
+
+namespace forebay {
+namespace {
+
+std::string Milliseconds(double ms) { return Grouped(static_cast<uint64_t>(ms)); }
+
+std::string FirstAck(const std::optional<double>& ms) {
+  return ms.has_value() ? Milliseconds(*ms) : "-";
+}
+
+std::string Replicated(const std::optional<absl::Duration>& after) {
+  return after.has_value() ? absl::StrFormat("%.1f", absl::ToDoubleSeconds(*after)) : "NEVER";
+}
+
+// The worst of what all rounds have, none if one has none.
+template <typename T>
+std::optional<T> Worst(const std::optional<T>& one, const std::optional<T>& other) {
+  if (!one.has_value() || !other.has_value()) return std::nullopt;
+  return std::max(*one, *other);
+}
+
+}  // namespace
+
+std::string RoundsTable(const RoundsReport& rounds) {
+  TextTable table({"  round", "what happened", "acknowledged", "first ack ms", "longest gap ms",
+                   "fully replicated s"});
+  uint64_t acknowledged = 0;
+  std::optional<double> first = 0.0;
+  std::optional<absl::Duration> replicated = absl::ZeroDuration();
+  double gap = 0;
+  for (const Round& round : rounds.rounds) {
+    table.Row({absl::StrFormat("  %5d", round.number), round.what, Grouped(round.acks.events),
+               FirstAck(round.acks.first_ms), Milliseconds(round.gaps.partition_ms),
+               Replicated(round.replicated)});
+    acknowledged += round.acks.events;
+    first = Worst(first, round.acks.first_ms);
+    gap = std::max(gap, round.gaps.partition_ms);
+    replicated = Worst(replicated, round.replicated);
+  }
+  table.Row({"  total", absl::StrCat(rounds.rounds.size(), " rounds; the longest times"),
+             Grouped(acknowledged), FirstAck(first), Milliseconds(gap), Replicated(replicated)});
+  return absl::StrCat(
+      "\n", table.Text(),
+      "  first ack: from the fault to the first acknowledgement of an event sent after it;\n"
+      "  longest gap: of a partition, without an acknowledgement, while the fault lasted;\n"
+      "  fully replicated: from the end of the fault until every copy was there again\n");
+}
+
+nlohmann::ordered_json RoundsJson(const RoundsReport& rounds) {
+  using Json = nlohmann::ordered_json;
+  Json all = Json::array();
+  for (const Round& round : rounds.rounds) {
+    const auto& first = round.acks.first_ms;
+    all.push_back(
+        {{"round", round.number},
+         {"what", round.what},
+         {"acknowledged", round.acks.events},
+         {"first_ack_ms", first ? Json(static_cast<int64_t>(*first)) : Json(nullptr)},
+         {"partition_ack_gap_ms_max", static_cast<int64_t>(round.gaps.partition_ms)},
+         {"fault_ms", absl::ToInt64Milliseconds(round.ended - round.began)},
+         {"replicated_ms",
+          round.replicated ? Json(absl::ToInt64Milliseconds(*round.replicated)) : Json(nullptr)}});
+  }
+  return all;
+}
+
+}  // namespace forebay
