@@ -60,6 +60,10 @@ TEST(Rounds, PowerCutsOfAllNodesLoseNothingAcknowledged) {
   ExpectNothingLost(ran, 2);
 }
 
+TEST(Rounds, MembershipChangesDuringCutsLoseNothingAcknowledged) {
+  ExpectNothingLost(RunDrill("--rounds membership --times 2 --seed 1"), 2);
+}
+
 TEST(Rounds, OptionsThatDoNotFitAreRefusedWithWhatToDo) {
   const Ran events = RunDrill("--rounds power-cut --events 5");
   EXPECT_EQ(events.code, 2);
@@ -70,6 +74,9 @@ TEST(Rounds, OptionsThatDoNotFitAreRefusedWithWhatToDo) {
   const Ran fault = RunDrill("--rounds power-cut --fault cut");
   EXPECT_EQ(fault.code, 2);
   EXPECT_THAT(fault.errors, HasSubstr("--fault"));
+  const Ran zones = RunDrill("--rounds membership --zones 2");
+  EXPECT_EQ(zones.code, 2);
+  EXPECT_THAT(zones.errors, HasSubstr("--zones 3"));
   const Ran kind = RunDrill("--rounds nonsense");
   EXPECT_EQ(kind.code, 2);
   EXPECT_THAT(kind.errors, HasSubstr("power-cut"));

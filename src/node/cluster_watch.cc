@@ -36,9 +36,12 @@ ClusterSample ClusterWatch::Sample() {
   ClusterSample sample{.at = clock_.Now()};
   // Asked for before the cursors, which may pass it meanwhile: then nothing lags.
   const uint64_t acknowledged = options_.acknowledged();
-  const absl::StatusOr<ClusterStatus> status = cluster_.Status(kStatusLimit);
+  const std::set<NodeId> nodes = options_.nodes();
+  absl::StatusOr<ClusterStatus> status = cluster_.Status(kStatusLimit);
   int owned = 0;
   if (status.ok()) {
+    std::erase_if(status->nodes, [&](const auto& node) { return !nodes.contains(node.record.id); });
+    std::erase_if(status->silent, [&](const auto& node) { return !nodes.contains(node.first); });
     for (const SinkState& sink : status->sinks) {
       if (sink.sink != options_.sink) continue;
       Offset& cursor = cursors_[sink.partition];
@@ -49,10 +52,9 @@ ClusterSample ClusterWatch::Sample() {
     }
     NoteCopies(*status, sample);
     sample.nodes_silent = static_cast<int>(status->silent.size());
-    sample.all_up =
-        static_cast<int>(status->nodes.size()) == options_.nodes && AllUp(*status, options_.stream);
+    sample.all_up = status->nodes.size() == nodes.size() && AllUp(*status, options_.stream);
   } else {
-    sample.nodes_silent = options_.nodes;
+    sample.nodes_silent = static_cast<int>(nodes.size());
   }
   sample.without_owner = static_cast<int>(options_.stream.partitions) - owned;
   uint64_t delivered = 0;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -33,7 +34,8 @@ class ClusterWatch {
   struct Options {
     StreamOptions stream;
     SinkId sink;
-    int nodes = 0;
+    // That take part: only they are looked at. Called on a thread of the watch.
+    std::function<std::set<NodeId>()> nodes;
     absl::Duration every;
     std::function<uint64_t()> acknowledged;  // events so far; called on a thread of the watch
   };

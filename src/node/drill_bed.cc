@@ -89,14 +89,26 @@ absl::Status DrillBed::StartCluster(LocalClusterOptions options) {
   auto cluster = LocalCluster::Start(std::move(options));
   if (!cluster.ok()) return cluster.status();
   cluster_ = *std::move(cluster);
+  ExpectNodes();
   watch_ = std::make_unique<ClusterWatch>(
       ClusterWatch::Options{.stream = stream_,
                             .sink = sink_.name,
-                            .nodes = nodes,
+                            .nodes =
+                                [this] {
+                                  MutexLock lock(mutex_);
+                                  return nodes_;
+                                },
                             .every = kStatusEvery,
                             .acknowledged = [this] { return load_->counts().acknowledged; }},
       cluster_->remote(), clock_);
   return absl::OkStatus();
+}
+
+void DrillBed::ExpectNodes() {
+  std::set<NodeId> nodes;
+  for (const std::string& name : cluster_->node_names()) nodes.insert(NodeId(name));
+  MutexLock lock(mutex_);
+  nodes_ = std::move(nodes);
 }
 
 void DrillBed::StartLoad() {

@@ -4,11 +4,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "node/cluster_watch.h"
 #include "node/drill.h"
 #include "node/local_postgres.h"
+#include "runtime/mutex.h"
 #include "runtime/real_clock.h"
 
 namespace forebay {
@@ -29,6 +31,8 @@ class DrillBed {
   // over. `turn` is called all the time.
   absl::Status WindDown(const std::function<absl::Status()>& turn,
                         const std::function<bool()>& repaired);
+  // The nodes of the cluster that take part have changed.
+  void ExpectNodes();
   // What was sent, acknowledged and delivered, with the verdict on it.
   absl::StatusOr<DrillReport> Compare(const std::optional<DrillFault>& fault);
   // Stops everything and removes the directory, unless it is to be kept.
@@ -61,7 +65,9 @@ class DrillBed {
   std::unique_ptr<LocalPostgres> postgres_;
   std::unique_ptr<LocalCluster> cluster_;
   std::unique_ptr<DrillLoad> load_;
-  std::unique_ptr<ClusterWatch> watch_;
+  Mutex mutex_;
+  std::set<NodeId> nodes_ ABSL_GUARDED_BY(mutex_);  // that take part
+  std::unique_ptr<ClusterWatch> watch_;             // stops before what it uses
   absl::Time started_, sent_all_;
   absl::Time drain_looked_at_ = absl::InfinitePast();
   bool drained_ = false;

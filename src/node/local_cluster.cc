@@ -74,7 +74,9 @@ absl::Status LocalCluster::StartAll() {
   if (options_.etcd) FOREBAY_RETURN_IF_ERROR(PlanEtcd());
   FOREBAY_RETURN_IF_ERROR(PlanNodes());
   if (options_.disks) FOREBAY_RETURN_IF_ERROR(MakeDisks());
-  for (Process& process : processes_) FOREBAY_RETURN_IF_ERROR(StartProcess(process));
+  for (Process& process : processes_) {
+    if (!process.is_spare) FOREBAY_RETURN_IF_ERROR(StartProcess(process));
+  }
   remote_ = std::make_unique<RemoteCluster>(addresses());
   return WaitUntilReady();
 }
@@ -117,7 +119,7 @@ absl::Status LocalCluster::PlanEtcd() {
 absl::Status LocalCluster::PlanNodes() {
   const size_t first = processes_.size();
   for (const ZoneId& zone : zones()) {
-    for (int i = 1; i <= options_.nodes_per_zone; ++i) {
+    for (int i = 1; i <= options_.nodes_per_zone + options_.spares_per_zone; ++i) {
       const absl::StatusOr<uint16_t> port = ports_.Take();
       if (!port.ok()) return port.status();
       processes_.push_back({.name = absl::StrCat(zone.value(), i),
@@ -127,7 +129,9 @@ absl::Status LocalCluster::PlanNodes() {
                             .peer_port = 0,
                             .command = {},
                             .disk = nullptr,
-                            .child = nullptr});
+                            .child = nullptr,
+                            .is_spare = i > options_.nodes_per_zone,
+                            .may_end = i > options_.nodes_per_zone});
     }
   }
   for (size_t i = first; i < processes_.size(); ++i) {
@@ -242,7 +246,7 @@ absl::Status LocalCluster::WaitUntilReady() {
   const absl::Time until = clock.Now() + kReadyLimit;
   absl::Status last = absl::OkStatus();
   size_t alive = 0;
-  const size_t nodes = addresses().size();
+  const size_t nodes = node_names().size();
   while (clock.Now() < until) {
     FOREBAY_RETURN_IF_ERROR(CheckRunning());
     const absl::StatusOr<ClusterStatus> status = remote_->Status(absl::Seconds(1));
@@ -280,10 +284,20 @@ std::vector<ZoneId> LocalCluster::zones() const {
 std::vector<std::string> LocalCluster::node_names() const {
   std::vector<std::string> out;
   for (const Process& process : processes_) {
-    if (process.is_node) out.push_back(process.name);
+    if (process.is_node && !process.is_spare) out.push_back(process.name);
   }
   return out;
 }
+
+std::vector<std::string> LocalCluster::spare_names() const {
+  std::vector<std::string> out;
+  for (const Process& process : processes_) {
+    if (process.is_spare) out.push_back(process.name);
+  }
+  return out;
+}
+
+const ZoneId& LocalCluster::zone_of(const std::string& name) const { return Find(name).zone; }
 
 std::vector<std::string> LocalCluster::etcd_names() const {
   std::vector<std::string> out;

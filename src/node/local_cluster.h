@@ -38,7 +38,8 @@ struct LocalClusterOptions {
   std::string directory = {};  // an empty folder; holds data, configurations and logs
   int zones = 3;
   int nodes_per_zone = 1;
-  bool etcd = false;  // else SQLite
+  int spares_per_zone = 0;  // nodes that can Join
+  bool etcd = false;        // else SQLite
   bool cuttable = false;
   bool disks = false;  // each node has a LocalDisk; this thread is allowed to
   StreamOptions stream = {};
@@ -53,15 +54,17 @@ class LocalCluster {
   static absl::StatusOr<std::unique_ptr<LocalCluster>> Start(LocalClusterOptions options);
   ~LocalCluster();
 
-  // "host:port" of every node.
+  // "host:port" of every node, also of spares.
   std::vector<std::string> addresses() const;
   std::vector<ZoneId> zones() const;
   bool has_etcd() const { return options_.etcd; }
   std::vector<pid_t> node_pids() const;
   // "etcd-a", "etcd-b", ...; none with SQLite.
   std::vector<std::string> etcd_names() const;
-  // "a1", "b1", ...
+  // "a1", "b1", ...: those that take part.
   std::vector<std::string> node_names() const;
+  std::vector<std::string> spare_names() const;
+  const ZoneId& zone_of(const std::string& name) const;
   // Data folders of the nodes.
   std::vector<std::string> data_directories() const;
   // Of every node; all zero: it does not run.
@@ -81,6 +84,10 @@ class LocalCluster {
   void AskToStop(const std::string& name);
   bool Ended(const std::string& name);
   absl::Status Start(const std::string& name);
+  // A spare takes part from now on, with an empty folder.
+  absl::Status Join(const std::string& spare);
+  // Stops a node for good: its folder is emptied, and it is a spare.
+  absl::Status Retire(const std::string& node);
   // The network between a zone and the others; of the etcd members only what nodes say to them.
   absl::Status SetCut(const ZoneId& zone, Cut cut);
   // With disks. These nodes and whatever they had not synced are gone, all at the same time.
@@ -105,6 +112,7 @@ class LocalCluster {
     std::vector<std::string> command;
     std::unique_ptr<LocalDisk> disk;
     std::unique_ptr<ChildProcess> child;
+    bool is_spare = false;
     bool may_end = false;  // it was stopped here, or its disk is full
   };
 
@@ -123,6 +131,7 @@ class LocalCluster {
   absl::Status WaitUntilReady();
   absl::StatusOr<std::string> AskProxy(const std::string& line);
   Process& Find(const std::string& name);
+  const Process& Find(const std::string& name) const;
 
   const LocalClusterOptions options_;
   LocalPorts ports_;

@@ -1,6 +1,9 @@
 // What can be done to a local cluster.
 #include <signal.h>
 
+#include <filesystem>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status.h"
@@ -10,6 +13,7 @@ namespace forebay {
 namespace {
 
 constexpr absl::Duration kKillLimit = absl::Seconds(10);
+constexpr absl::Duration kRetireLimit = absl::Seconds(30);
 
 // What passes on a route between `from` and `to` when `zone` is cut like that.
 const char* PassesOf(bool from_zone, Cut cut) {
@@ -51,7 +55,11 @@ absl::Status LocalCluster::Heal() {
 }
 
 LocalCluster::Process& LocalCluster::Find(const std::string& name) {
-  for (Process& process : processes_) {
+  return const_cast<Process&>(std::as_const(*this).Find(name));
+}
+
+const LocalCluster::Process& LocalCluster::Find(const std::string& name) const {
+  for (const Process& process : processes_) {
     if (process.name == name) return process;
   }
   CheckFailed(__FILE__, __LINE__, "the process exists", name);
@@ -80,6 +88,28 @@ absl::Status LocalCluster::Start(const std::string& name) {
     return absl::UnavailableError(absl::StrCat(name, " does not end"));
   }
   return StartProcess(process);
+}
+
+absl::Status LocalCluster::Join(const std::string& spare) {
+  Process& node = Find(spare);
+  node.is_spare = false;
+  return StartProcess(node);
+}
+
+absl::Status LocalCluster::Retire(const std::string& name) {
+  AskToStop(name);
+  Process& node = Find(name);
+  if (!node.child->WaitForEnd(kRetireLimit)) {
+    return absl::UnavailableError(absl::StrCat(name, " does not end"));
+  }
+  node.is_spare = true;
+  std::error_code error;
+  const std::string folder = absl::StrCat(options_.directory, "/", name);
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    std::filesystem::remove_all(entry.path(), error);
+  }
+  return error ? absl::UnavailableError(absl::StrCat("empty ", folder, ": ", error.message()))
+               : absl::OkStatus();
 }
 
 absl::Status LocalCluster::SetCut(const ZoneId& zone, Cut cut) {

@@ -67,6 +67,7 @@ struct RoundKind {
 };
 
 RoundKind PowerCutRounds();
+RoundKind MembershipRounds();
 
 // All kinds.
 std::vector<RoundKind> RoundKinds();
