@@ -9,7 +9,7 @@
 
 namespace forebay {
 
-// Confined to one thread.
+// Confined to one thread. An error may be of an earlier call.
 class SinkBreaker {
  public:
   virtual ~SinkBreaker() = default;
@@ -17,7 +17,7 @@ class SinkBreaker {
   virtual absl::Status Heal() = 0;
 };
 
-// Locks an SQLite database for everybody else.
+// Locks an SQLite database for everybody else, as soon as nobody holds it; never waits for that.
 std::unique_ptr<SinkBreaker> MakeSqliteBreaker(const std::string& path);
 // Crashes a server, which must outlive it, and starts it again.
 std::unique_ptr<SinkBreaker> MakePostgresBreaker(LocalPostgres& server);
