@@ -44,6 +44,16 @@ TEST(Drill, LosesAndDoublesNothingWhenAZoneIsCutOff) {
   EXPECT_EQ(result["out_of_order"], 0);
 }
 
+TEST(Drill, LosesAndDoublesNothingUnderTls) {
+  const nlohmann::json result = Drill("--fault kill --tls");
+  ASSERT_TRUE(result.is_object());
+  EXPECT_EQ(result["tls"], true);
+  EXPECT_EQ(result["acknowledged"], 3000);
+  EXPECT_EQ(result["lost"], 0);
+  EXPECT_EQ(result["duplicated"], 0);
+  EXPECT_EQ(result["out_of_order"], 0);
+}
+
 // Short; scripts/nightly has long ones.
 TEST(Drill, LosesAndDoublesNothingWhileFaultAfterFaultHits) {
   const std::string picture = ::testing::TempDir() + "/drill.svg";

@@ -225,6 +225,10 @@ void AddDrillCommand(CLI::App& app, int& exit_code) {
   command->add_option("--metadata", asked->metadata, "sqlite, or etcd with a member in each zone")
       ->check(CLI::IsMember({"sqlite", "etcd"}))
       ->capture_default_str();
+  command->add_flag(
+      "--tls", options.tls,
+      "Mutual TLS between nodes and for producers, with certificates made for it (needs "
+      "the openssl command)");
   command->add_option("--json", asked->json, "Write the result here");
   command->add_flag("--keep", options.keep, "Keep the directory also when all went well");
   AddChaosOptions(*command, *asked);

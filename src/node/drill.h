@@ -51,6 +51,7 @@ struct DrillOptions {
   // Or sqlite:FILE, postgres (a server of the drill's own), postgres://..., files:DIRECTORY
   std::string sink = "sqlite";
   bool etcd = false;
+  bool tls = false;   // between nodes, and of clients; with certificates of the drill's own
   bool keep = false;  // the directory, also when all went well
 };
 

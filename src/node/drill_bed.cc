@@ -47,6 +47,7 @@ absl::Status DrillBed::Prepare(const LocalClusterOptions& extra) {
   FOREBAY_RETURN_IF_ERROR(PlaceSink());
   FOREBAY_RETURN_IF_ERROR(StartCluster(extra));
   auto load = DrillLoad::Connect({.nodes = cluster_->addresses(),
+                                  .tls = cluster_->client_tls(),
                                   .stream = stream_.name,
                                   .producers = options_.producers,
                                   .events = options_.events,
@@ -84,6 +85,7 @@ absl::Status DrillBed::StartCluster(LocalClusterOptions options) {
   options.zones = options_.zones;
   options.nodes_per_zone = options_.nodes_per_zone;
   options.etcd = options_.etcd;
+  options.tls = options_.tls;
   options.stream = stream_;
   options.sinks = {sink_};
   auto cluster = LocalCluster::Start(std::move(options));

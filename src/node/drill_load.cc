@@ -39,6 +39,7 @@ absl::StatusOr<std::unique_ptr<DrillLoad>> DrillLoad::Connect(const DrillLoadOpt
   for (int i = 0; i < options.producers; ++i) {
     ClientOptions client_options;
     client_options.nodes = options.nodes;
+    client_options.tls = options.tls;
     client_options.stream = options.stream;
     auto client = Client::Connect(client_options);
     if (!client.ok()) return WithContext(client.status(), "producer ", i);

@@ -20,6 +20,7 @@ namespace forebay {
 
 struct DrillLoadOptions {
   std::vector<std::string> nodes;
+  TlsOptions tls;
   StreamId stream;
   int producers = 4;
   uint64_t events = 0;  // 0: until StopSending

@@ -123,7 +123,7 @@ std::string DrillTable(const DrillOptions& options, const DrillReport& report) {
   };
   absl::StrAppend(&out, "\n", WhatHappened(options, report), ", sink ",
                   options.sink.substr(0, options.sink.find(':')), ", metadata ",
-                  options.etcd ? "etcd" : "sqlite", "\n");
+                  options.etcd ? "etcd" : "sqlite", options.tls ? ", TLS" : "", "\n");
   row("sent", Grouped(v.sent));
   row("acknowledged", Grouped(v.acknowledged));
   row("delivered", Grouped(v.delivered));
@@ -223,6 +223,7 @@ std::string DrillJson(const DrillOptions& options, const DrillReport& report) {
                {"target", report.target.value()},
                {"sink", options.sink.substr(0, options.sink.find(':'))},
                {"metadata", options.etcd ? "etcd" : "sqlite"},
+               {"tls", options.tls},
                {"zones", options.zones},
                {"nodes_per_zone", options.nodes_per_zone},
                {"passed", report.Passed()}};

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "node/local_certificates.h"
 #include "node/pause.h"
 #include "runtime/real_clock.h"
 
@@ -77,7 +78,8 @@ absl::Status LocalCluster::StartAll() {
   for (Process& process : processes_) {
     if (!process.is_spare) FOREBAY_RETURN_IF_ERROR(StartProcess(process));
   }
-  remote_ = std::make_unique<RemoteCluster>(addresses());
+  remote_ = std::make_unique<RemoteCluster>(
+      RemoteNodes{.addresses = addresses(), .tls = client_tls_, .token_file = {}});
   return WaitUntilReady();
 }
 
@@ -130,10 +132,12 @@ absl::Status LocalCluster::PlanNodes() {
                             .command = {},
                             .disk = nullptr,
                             .child = nullptr,
+                            .tls = {},
                             .is_spare = i > options_.nodes_per_zone,
                             .may_end = i > options_.nodes_per_zone});
     }
   }
+  if (options_.tls) FOREBAY_RETURN_IF_ERROR(MakeCertificates());
   for (size_t i = first; i < processes_.size(); ++i) {
     Process& node = processes_[i];
     const absl::StatusOr<std::string> text = NodeConfigText(node);
@@ -144,6 +148,21 @@ absl::Status LocalCluster::PlanNodes() {
     }
     node.command = {ThisProgram(), "node", "--config", path};
   }
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::MakeCertificates() {
+  const auto made = LocalCertificates::Make(options_.directory + "/certificates");
+  if (!made.ok()) return made.status();
+  for (Process& node : processes_) {
+    if (!node.is_node) continue;
+    absl::StatusOr<TlsOptions> tls = made->ForNode(node.name);
+    if (!tls.ok()) return tls.status();
+    node.tls = *std::move(tls);
+  }
+  absl::StatusOr<TlsOptions> tls = made->ForClient("drill");
+  if (!tls.ok()) return tls.status();
+  client_tls_ = *std::move(tls);
   return absl::OkStatus();
 }
 
@@ -186,6 +205,10 @@ absl::StatusOr<std::string> LocalCluster::NodeConfigText(const Process& node) {
   for (const LocalSink& sink : options_.sinks) {
     absl::StrAppend(&text, "  - {name: ", sink.name.value(), ", stream: ", stream.name.value(),
                     ", url: \"", sink.url, "\"}\n");
+  }
+  if (options_.tls) {
+    absl::StrAppend(&text, "tls: {certificate: ", node.tls.certificate, ", key: ", node.tls.key,
+                    ", ca: ", node.tls.ca, "}\n");
   }
   // The reserve of a large disk would fill these.
   if (options_.disks) {

@@ -40,6 +40,7 @@ struct LocalClusterOptions {
   int nodes_per_zone = 1;
   int spares_per_zone = 0;  // nodes that can Join
   bool etcd = false;        // else SQLite
+  bool tls = false;
   bool cuttable = false;
   bool disks = false;  // each node has a LocalDisk; this thread is allowed to
   StreamOptions stream = {};
@@ -70,6 +71,8 @@ class LocalCluster {
   // Of every node; all zero: it does not run.
   std::vector<NodeLevels> levels() const;
   RemoteCluster& remote() { return *remote_; }
+  // What a client shows; nothing without TLS.
+  const TlsOptions& client_tls() const { return client_tls_; }
 
   // Breaks a zone: its nodes and its etcd member.
   absl::Status Break(const ZoneId& zone, Fault fault);
@@ -112,6 +115,7 @@ class LocalCluster {
     std::vector<std::string> command;
     std::unique_ptr<LocalDisk> disk;
     std::unique_ptr<ChildProcess> child;
+    TlsOptions tls = {};
     bool is_spare = false;
     bool may_end = false;  // it was stopped here, or its disk is full
   };
@@ -121,6 +125,7 @@ class LocalCluster {
   absl::Status StartAll();
   absl::Status PlanEtcd();
   absl::Status PlanNodes();
+  absl::Status MakeCertificates();
   absl::Status StartProxy();
   // The port at which `from` reaches `to`: a route of the proxy if their zones differ.
   absl::StatusOr<uint16_t> PortTo(const Process& from, const Process& to);
@@ -143,6 +148,7 @@ class LocalCluster {
     ZoneId to;
   };
   std::vector<Route> routes_;
+  TlsOptions client_tls_;
   std::unique_ptr<RemoteCluster> remote_;
   ZoneId broken_;
   Fault fault_ = Fault::kNone;

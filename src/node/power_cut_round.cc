@@ -27,8 +27,8 @@ absl::Status Run(RoundStage& stage) {
   LocalCluster& cluster = stage.cluster();
   const std::vector<std::string> nodes = cluster.node_names();
   const absl::Duration off = stage.random().Between(absl::Milliseconds(100), absl::Seconds(2));
-  stage.Begin(absl::StrFormat("power of all %d nodes cut for %.1f s", nodes.size(),
-                              absl::ToDoubleSeconds(off)));
+  const absl::Time began = stage.bed().clock().Now();
+  stage.Begin(absl::StrFormat("power of all %d nodes cut", nodes.size()));
   FOREBAY_RETURN_IF_ERROR(cluster.CutPower(nodes));
   for (const std::string& member : cluster.etcd_names()) cluster.Kill(member);
   stage.InEffect();
@@ -38,6 +38,9 @@ absl::Status Run(RoundStage& stage) {
   }
   FOREBAY_RETURN_IF_ERROR(cluster.RestorePower(nodes));
   stage.End();
+  // Longer than was asked for, as their file systems have to recover.
+  stage.Describe(absl::StrFormat("power of all %d nodes off for %.1f s", nodes.size(),
+                                 absl::ToDoubleSeconds(stage.bed().clock().Now() - began)));
   return absl::OkStatus();
 }
 

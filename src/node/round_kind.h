@@ -30,6 +30,8 @@ class RoundStage {
 
   // The fault begins now; `what` is the round's description in the table.
   void Begin(std::string what);
+  // The description, once more is known.
+  void Describe(std::string what) { round_.what = std::move(what); }
   // The fault is in effect: what was sent before may have been acknowledged before.
   void InEffect() { round_.in_effect = bed_.clock().Now(); }
   // Nothing is broken any more. From now on counts how long full replication takes.

@@ -21,6 +21,13 @@ std::string Replicated(const std::optional<absl::Duration>& after) {
   return after.has_value() ? absl::StrFormat("%.1f", absl::ToDoubleSeconds(*after)) : "NEVER";
 }
 
+// Of the first acknowledgement's time, what came after the fault.
+std::optional<double> AfterTheEnd(const Round& round) {
+  if (!round.acks.first_ms.has_value()) return std::nullopt;
+  return std::max(0.0,
+                  *round.acks.first_ms - absl::ToDoubleMilliseconds(round.ended - round.began));
+}
+
 // The worst of what all rounds have, none if one has none.
 template <typename T>
 std::optional<T> Worst(const std::optional<T>& one, const std::optional<T>& other) {
@@ -31,26 +38,29 @@ std::optional<T> Worst(const std::optional<T>& one, const std::optional<T>& othe
 }  // namespace
 
 std::string RoundsTable(const RoundsReport& rounds) {
-  TextTable table({"  round", "what happened", "acknowledged", "first ack ms", "longest gap ms",
-                   "fully replicated s"});
+  TextTable table({"  round", "what happened", "acknowledged", "first ack ms", "after the end ms",
+                   "longest gap ms", "fully replicated s"});
   uint64_t acknowledged = 0;
-  std::optional<double> first = 0.0;
+  std::optional<double> first = 0.0, after = 0.0;
   std::optional<absl::Duration> replicated = absl::ZeroDuration();
   double gap = 0;
   for (const Round& round : rounds.rounds) {
     table.Row({absl::StrFormat("  %5d", round.number), round.what, Grouped(round.acks.events),
-               FirstAck(round.acks.first_ms), Milliseconds(round.gaps.partition_ms),
-               Replicated(round.replicated)});
+               FirstAck(round.acks.first_ms), FirstAck(AfterTheEnd(round)),
+               Milliseconds(round.gaps.partition_ms), Replicated(round.replicated)});
     acknowledged += round.acks.events;
     first = Worst(first, round.acks.first_ms);
+    after = Worst(after, AfterTheEnd(round));
     gap = std::max(gap, round.gaps.partition_ms);
     replicated = Worst(replicated, round.replicated);
   }
   table.Row({"  total", absl::StrCat(rounds.rounds.size(), " rounds; the longest times"),
-             Grouped(acknowledged), FirstAck(first), Milliseconds(gap), Replicated(replicated)});
+             Grouped(acknowledged), FirstAck(first), FirstAck(after), Milliseconds(gap),
+             Replicated(replicated)});
   return absl::StrCat(
       "\n", table.Text(),
       "  first ack: from the fault to the first acknowledgement of an event sent after it;\n"
+      "  after the end: the same, from the end of the fault; 0 when it was not over yet;\n"
       "  longest gap: of a partition, without an acknowledgement, while the fault lasted;\n"
       "  fully replicated: from the end of the fault until every copy was there again\n");
 }
@@ -65,6 +75,8 @@ nlohmann::ordered_json RoundsJson(const RoundsReport& rounds) {
          {"what", round.what},
          {"acknowledged", round.acks.events},
          {"first_ack_ms", first ? Json(static_cast<int64_t>(*first)) : Json(nullptr)},
+         {"first_ack_after_end_ms",
+          first ? Json(static_cast<int64_t>(*AfterTheEnd(round))) : Json(nullptr)},
          {"partition_ack_gap_ms_max", static_cast<int64_t>(round.gaps.partition_ms)},
          {"fault_ms", absl::ToInt64Milliseconds(round.ended - round.began)},
          {"replicated_ms",
