@@ -91,6 +91,7 @@ class PartitionDriver {
   bool LeavesToOthers() const;
   absl::Duration TakeoverDelay() const;
   void CreateChain();
+  bool HearsEnoughToSeal() const;
   void StartTakeover();
   void AfterSealerStep(Outbox out);
   void ProposeTakeover();

@@ -218,10 +218,21 @@ void PartitionDriver::FinishProbe(absl::Status status) {
   for (StatusCallback& done : waiting) done(status);
 }
 
+// With fewer a takeover ends nowhere, and its fences may reach an owner that this node only does
+// not hear: one that is cut off one way would stop the others again and again.
+bool PartitionDriver::HearsEnoughToSeal() const {
+  const Segment& open = Last();
+  ReplicaMask heard = 0;
+  for (size_t i = 0; i < open.replicas.size(); ++i) {
+    if (node_.IsAlive(open.replicas[i].node)) heard |= ReplicaMask{1} << i;
+  }
+  return IsSealQuorum(open.rule, open.replicas, heard);
+}
+
 void PartitionDriver::StartTakeover() {
   const absl::Time now = node_.Now();
   if (sealer_ != nullptr || swapping_ || now < next_attempt_ || node_.self().draining ||
-      !node_.store_status().ok() || !HasChain()) {
+      !node_.store_status().ok() || !HasChain() || !HearsEnoughToSeal()) {
     return;
   }
   if (owner_ != nullptr) owner_->BeginRoll();  // its own segment is about to be sealed

@@ -70,6 +70,24 @@ TEST_F(ScenarioTest, AnOwnerThatIsCutOffIsReplacedWithinTwoSeconds) {  // G7
   ExpectAllWell();
 }
 
+// It could seal nothing, and its fences would stop an owner whom everybody else hears.
+TEST_F(ScenarioTest, ANodeThatHearsNobodyFencesNobody) {  // G7
+  Begin();
+  SimNode& deaf = NotOwner();
+  const Epoch before = EpochNow();
+  for (SimNode* node : world_->Nodes()) {
+    if (node != &deaf) world_->CutLink(node->id(), deaf.id(), true);
+  }
+  Run(absl::Seconds(20));
+  // One segment without it, and none more.
+  EXPECT_LE(EpochNow().value(), before.value() + 2);
+  EXPECT_LT(world_->TakeLongestGap(), absl::Seconds(1));
+  for (SimNode* node : world_->Nodes()) {
+    if (node != &deaf) world_->CutLink(node->id(), deaf.id(), false);
+  }
+  ExpectAllWell();
+}
+
 TEST_F(ScenarioTest, AZoneThatDiesWithoutOwningAnythingIsHardlyNoticed) {  // G7
   Begin();
   SimNode& other = NotOwner();
