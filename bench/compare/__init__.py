@@ -1,0 +1,1 @@
+"""scripts/bench compare, report and check: Forebay beside its peers, and one build beside another."""

@@ -1,0 +1,107 @@
+"""The arithmetic of scripts/bench compare, check and report."""
+import sys
+import pathlib
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
+
+from compare import builds, figures, machine, report  # noqa: E402 (the path comes first)
+from compare.variants import VARIANTS  # noqa: E402
+from compare.workloads import DEFAULT, WORKLOADS  # noqa: E402
+
+
+def run_line(**more):
+    return {"kind": "run", "variant": "etcd", "workload": "max1k", "repeat": 0, "rate": 0, "events_per_s": 100.0,
+            "p99_ms": 1.0, "disturbed": False, "seconds": 10, **more}
+
+
+class Figures(unittest.TestCase):
+    def test_a_median_is_of_what_was_measured(self):
+        self.assertEqual(figures.median([3, None, 1, 2]), 2)
+        self.assertEqual(figures.median([1, 2]), 1.5)
+        self.assertIsNone(figures.median([None]))
+
+    def test_server_figures_count_between_the_samples_per_event_and_byte(self):
+        before = machine.Sample(at=5, cpu_s=10, written_bytes=1000, disk_bytes=0, disk_flushes=7)
+        after = machine.Sample(at=15, cpu_s=12, written_bytes=4000, disk_bytes=6000, disk_flushes=27, memory_mib=50)
+        of = figures.server_figures(before, after, events=1000, event_bytes=2)
+        self.assertEqual(of["server_cpu_s_per_million"], 2000)
+        self.assertEqual(of["written_per_byte"], 1.5)
+        self.assertEqual(of["disk_written_per_byte"], 3)
+        self.assertEqual(of["flushes_per_s"], 2)
+        self.assertIsNone(figures.server_figures(before, after, events=0, event_bytes=2)["written_per_byte"])
+
+    def test_a_run_is_disturbed_when_others_use_too_much_of_all_cores(self):
+        before = machine.Sample(at=0, user_s=5, machine_user_s=100)
+        after = machine.Sample(at=10, user_s=11, machine_user_s=115)
+        foreign = figures.foreign_cpu_s(before, after, client_user_s=7)
+        self.assertEqual(foreign, 2)
+        self.assertTrue(figures.disturbed(foreign, 10, 2))
+        self.assertFalse(figures.disturbed(1.1, 10, 2))
+
+    def test_a_ratio_counts_only_when_all_rounds_agree(self):
+        ratio = figures.Ratio.of([(100, 110), (200, 240), (100, 105)])
+        self.assertAlmostEqual(ratio.middle, 1.1)
+        self.assertEqual((ratio.low, ratio.high), (1.05, 1.2))
+        self.assertEqual(ratio.verdict(), "B higher")
+        self.assertEqual(figures.Ratio.of([(100, 90), (100, 101)]).verdict(), "no difference seen")
+        self.assertIsNone(figures.Ratio.of([(0, 5)]))
+
+
+class Builds(unittest.TestCase):
+    def test_more_throughput_is_better_and_more_time_is_worse(self):
+        rounds = [({"closed events_per_second": 100, "open p99_ms": 5}, {"closed events_per_second": 120, "open p99_ms": 6}),
+                  ({"closed events_per_second": 90, "open p99_ms": 4}, {"closed events_per_second": 99, "open p99_ms": 5})]
+        rows = {row[0]: row for row in builds.table(rounds)}
+        self.assertEqual(rows["closed events_per_second"][4], "B better")
+        self.assertEqual(rows["open p99_ms"][4], "B worse")
+        self.assertIn("1.100 to 1.200", builds.text_of(rows.values()))
+
+    def test_what_only_one_build_has_is_left_out(self):
+        self.assertEqual([row[0] for row in builds.table([({"a": 1, "b": 1}, {"b": 2})])], ["b"])
+
+
+class Report(unittest.TestCase):
+    def test_a_row_has_the_median_of_the_runs(self):
+        results = report.Results([run_line(events_per_s=value) for value in (1000, 9000, 2000)])
+        self.assertEqual(results.get("etcd", "max1k", "events_per_s"), 2000)
+        self.assertIn("| 2,000 / – |", report.row(results, "etcd"))
+
+    def test_one_lost_event_in_any_run_shows(self):
+        lines = [run_line(workload="failover", gap_ms=gap, max_ms=gap, lost=lost, duplicates=0)
+                 for gap, lost in ((100, 0), (900, 1), (200, 0))]
+        self.assertIn("| 900 / 200 | 1 / 0 |", report.row(report.Results(lines), "etcd"))
+
+    def test_a_rate_that_was_not_reached_has_no_latency(self):
+        results = report.Results([run_line(workload="rate1k", rate=2000, events_per_s=780, p50_ms=5000, p999_ms=9000)])
+        self.assertEqual(report.latencies(results, "etcd", "rate1k", ("p50_ms",)), "cannot (780/s)")
+
+    def test_every_row_has_a_cell_for_every_head(self):
+        lines = [run_line(), run_line(workload="failover", gap_ms=1, max_ms=1, lost=0, duplicates=0, variant="nats"),
+                 run_line(workload="deep1k")]
+        rows = report.table(report.Results(lines)).splitlines()
+        self.assertEqual(len({row.count("|") for row in rows}), 1)
+
+    def test_the_document_has_the_figures_of_its_result_file(self):
+        self.assertEqual(report.check(), 0)
+
+    def test_the_chart_has_a_bar_for_every_row(self):
+        chart = report.chart(report.Results([run_line(), run_line(workload="rate1k", rate=100)]))
+        self.assertEqual(chart.count(VARIANTS["etcd"].title), 2)
+
+
+class Choices(unittest.TestCase):
+    def test_what_kills_the_leader_is_asked_of_one_partition(self):
+        for workload in WORKLOADS.values():
+            self.assertEqual(workload.partitions == 1, workload.kill, workload.name)
+
+    def test_half_of_a_workload_comes_after_it(self):
+        order = list(DEFAULT)
+        for name in order:
+            if WORKLOADS[name].half_of:
+                self.assertLess(order.index(WORKLOADS[name].half_of), order.index(name))
+
+
+if __name__ == "__main__":
+    unittest.main()
