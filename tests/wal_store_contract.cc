@@ -279,6 +279,48 @@ TEST_P(WalStoreContract, DamagedBlockIsDataLossAndTheOthersAreServed) {
   EXPECT_EQ(store().Read(Key(), Offset(3), 1 << 20)->size(), 1u);
 }
 
+// G10: repaired in place, and stays so.
+TEST_P(WalStoreContract, DamagedBlockIsWrittenAgainOnlyByTheVeryBlockThatWasStored) {
+  ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
+  for (uint64_t first = 0; first < 4; ++first) {
+    ASSERT_EQ(Append(Key(), Offset(first), MakeBlock(first, 1, 40'000)), absl::OkStatus());
+  }
+  harness_->Close();
+  harness_->Damage(Key(), {Offset(2), MakeBlock(2, 1, 40'000)});
+  ASSERT_EQ(harness_->Open(node_, Incarnation(2)), absl::OkStatus());
+  // Of the same size, so that only the checksum tells.
+  ASSERT_EQ(Write({RestoreBlock{Key(), Offset(2), MakeBlock(3, 1, 40'000)}}), absl::OkStatus());
+  EXPECT_EQ(ReadCode(Key(), Offset(2)), absl::StatusCode::kDataLoss);
+  ASSERT_EQ(Write({RestoreBlock{Key(), Offset(2), MakeBlock(2, 1, 40'000)}}), absl::OkStatus());
+  const auto read = store().Read(Key(), Offset(2), 0);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->front().block.bytes(), MakeBlock(2, 1, 40'000).bytes());
+  harness_->PowerCut();
+  ASSERT_EQ(harness_->Open(node_, Incarnation(3)), absl::OkStatus());
+  EXPECT_EQ(store().marker().incarnation, Incarnation(1));
+  EXPECT_EQ(store().Read(Key(), Offset(0), 1 << 20)->size(), 4u);
+}
+
+TEST_P(WalStoreContract, RestoringWhatIsNotHeldChangesNothing) {
+  ASSERT_EQ(Write({RestoreBlock{Key(), Offset(0), MakeBlock(0)}}), absl::OkStatus());
+  ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
+  AppendBlocks(Key(), Offset(0), 2);
+  ASSERT_EQ(Write({RestoreBlock{Key(), Offset(1), MakeBlock(0)},
+                   RestoreBlock{Key(), Offset(4), MakeBlock(9)}}),
+            absl::OkStatus());
+  EXPECT_EQ(ReadCode(Key(), Offset(4)), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store().Read(Key(), Offset(0), 1 << 20)->size(), 2u);
+}
+
+TEST_P(WalStoreContract, SnapshotIsReplacedAtTheSameStart) {
+  ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
+  ASSERT_EQ(Write({RestoreSnapshot{Key(), Offset(0), "again"}}), absl::OkStatus());
+  EXPECT_EQ(*store().ReadSnapshot(Key()), "again");
+  harness_->PowerCut();
+  ASSERT_EQ(harness_->Open(node_, Incarnation(2)), absl::OkStatus());
+  EXPECT_EQ(*store().ReadSnapshot(Key()), "again");
+}
+
 TEST_P(WalStoreContract, RefusesTheDiskOfAnotherNode) {
   harness_->Close();
   const absl::Status status = harness_->Open(NodeId("node-b"), Incarnation(2));

@@ -95,6 +95,11 @@ struct DiskOptions {
   // A write that takes longer to become durable makes an owner hand its partitions over; the node
   // takes over again after ten times as long without one. 50 ms to 60 s.
   absl::Duration slow_after = absl::Seconds(1);
+  // How fast the node reads all that it stores, in the background, to find flipped bits before they
+  // are needed. 0: not at all; up to 10 GiB.
+  uint64_t scrub_bytes_per_second = 8 << 20;
+  // The next pass begins so long after the last one began, at the earliest. 1 s to 30 days.
+  absl::Duration scrub_every = absl::Hours(1);
 
   absl::Status Validate() const;
 };

@@ -76,6 +76,13 @@ absl::Status DiskOptions::Validate() const {
   if (slow_after < absl::Milliseconds(50) || slow_after > absl::Seconds(60)) {
     return OutOfRange("disk.slow_after", absl::FormatDuration(slow_after), "50ms to 60s");
   }
+  if (scrub_bytes_per_second > (uint64_t{10} << 30)) {
+    return OutOfRange("disk.scrub_bytes_per_second", absl::StrCat(scrub_bytes_per_second),
+                      "0 (off) to 10 GiB");
+  }
+  if (scrub_every < absl::Seconds(1) || scrub_every > absl::Hours(24 * 30)) {
+    return OutOfRange("disk.scrub_every", absl::FormatDuration(scrub_every), "1s to 30 days");
+  }
   return absl::OkStatus();
 }
 

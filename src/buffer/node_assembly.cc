@@ -72,6 +72,7 @@ class NodeAssembly::Impl {
             .service = service_appenders_->stats(),
             .wal = WalNumbers(),
             .disk = disk_.usage(),
+            .scrub = replicator_->Scrub(),
             .messages = messages_->stats(),
             .heartbeats = heartbeats_->stats()};
   }

@@ -27,6 +27,7 @@ struct NodeStats {
   ProducerStats service;   // of unary appends and dead letters
   WalStats wal;
   DiskUsage disk;  // of the data directory
+  ScrubStats scrub;
   GrpcTransportStats messages;
   GrpcTransportStats heartbeats;
 };

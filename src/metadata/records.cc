@@ -263,6 +263,7 @@ std::string Encode(const NodeRecord& record) {
               {"draining", record.draining}};
   if (record.disk_full) out["disk_full"] = true;
   if (record.disk_slow) out["disk_slow"] = true;
+  if (record.damage != 0) out["damage"] = Hex(record.damage);
   return out.dump();
 }
 
@@ -309,6 +310,7 @@ absl::StatusOr<NodeRecord> DecodeNode(const std::string& value) {
   // Only where they hold.
   record.disk_full = fields.Has("disk_full") && fields.Flag("disk_full");
   record.disk_slow = fields.Has("disk_slow") && fields.Flag("disk_slow");
+  if (fields.Has("damage")) record.damage = fields.HexNumber("damage");
   FOREBAY_RETURN_IF_ERROR(fields.status());
   return record;
 }

@@ -161,6 +161,11 @@ std::vector<Setting<DiskOptions>> Disk() {
           {kMiB, 1024 * kGiB}, &D::reserve_bytes),
       DurationSetting({"slow_after", "A write that takes longer makes an owner hand over."},
                       {absl::Milliseconds(50), absl::Seconds(60)}, &D::slow_after),
+      SizeSetting({"scrub_bytes_per_second",
+                   "How fast all that is stored is read for flipped bits; 0 = not at all."},
+                  {0, 10 * kGiB}, &D::scrub_bytes_per_second),
+      DurationSetting({"scrub_every", "Time from the start of one such pass to the next."},
+                      {absl::Seconds(1), absl::Hours(24 * 30)}, &D::scrub_every),
   };
 }
 

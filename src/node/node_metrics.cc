@@ -74,6 +74,7 @@ class Collector final : public prometheus::Collectable {
               static_cast<double>(stats.disk.used_bytes));
     out.Gauge("forebay_disk_free_bytes", "Of the data directory's file system.",
               static_cast<double>(stats.disk.free_bytes));
+    Scrub(stats.scrub, out);
     out.Counter("forebay_peer_messages_dropped_total", "Messages to peers that were dropped.",
                 stats.messages.dropped_messages);
     int alive = 0, full = 0, slow = 0;
@@ -108,6 +109,18 @@ class Collector final : public prometheus::Collectable {
          &ProducerStats::unknown_events);
     each("forebay_retried_blocks_total", "Blocks that were sent again.",
          &ProducerStats::blocks_retried);
+  }
+
+  static void Scrub(const ScrubStats& scrub, Families& out) {
+    out.Counter("forebay_scrub_bytes_total", "Read by the scrub.", scrub.bytes);
+    out.Counter("forebay_scrub_passes_total", "Through all that the node stores.", scrub.passes);
+    out.Counter("forebay_damage_found_total", "Damaged blocks, snapshots and files.", scrub.found);
+    out.Counter("forebay_damage_repaired_total", "Of these, written again.", scrub.repaired);
+    out.Gauge("forebay_damaged", "Blocks and snapshots that are damaged now.",
+              static_cast<double>(scrub.damaged_now));
+    out.Gauge("forebay_damaged_everywhere",
+              "Of these, ones that no other replica could give so far.",
+              static_cast<double>(scrub.given_up_now));
   }
 
   // Of the partitions this node owns.

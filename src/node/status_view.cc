@@ -65,6 +65,20 @@ Json PartitionJson(const PartitionStatus& partition) {
           {"segments", SegmentsJson(chain)}};
 }
 
+// "1,204 MiB, 3 passes, 2 damaged, 2 repaired"
+std::string ScrubOf(const NodeStatus& node) {
+  if (!node.scrub.has_value()) return "?";
+  const ScrubStats& scrub = *node.scrub;
+  std::string text = absl::StrCat(Grouped(scrub.bytes >> 20), " MiB, ", scrub.passes, " passes");
+  if (scrub.found > 0) {
+    absl::StrAppend(&text, ", ", scrub.found, " damaged, ", scrub.repaired, " repaired");
+  }
+  if (scrub.given_up_now > 0) {
+    absl::StrAppend(&text, ", ", scrub.given_up_now, " WITHOUT A GOOD COPY");
+  }
+  return text;
+}
+
 std::string NodeTable(const ClusterStatus& status) {
   std::map<NodeId, int> owned;
   for (const PartitionStatus& partition : status.partitions) {
@@ -74,15 +88,16 @@ std::string NodeTable(const ClusterStatus& status) {
   std::sort(nodes.begin(), nodes.end(), [](const NodeStatus& a, const NodeStatus& b) {
     return std::pair(a.record.zone, a.record.id) < std::pair(b.record.zone, b.record.id);
   });
-  TextTable table({"ZONE", "NODE", "ADDRESS", "STATE", "OWNS"});
+  TextTable table({"ZONE", "NODE", "ADDRESS", "STATE", "OWNS", "SCRUBBED"});
   for (const NodeStatus& node : nodes) {
     std::string state = node.alive ? "up" : "DOWN";
     if (node.record.draining) state += ", draining";
     if (node.leaving) state += ", leaving";
     if (node.record.disk_full) state += ", DISK FULL";
     if (node.record.disk_slow) state += ", DISK SLOW";
+    if (node.scrub.has_value() && node.scrub->damaged_now > 0) state += ", DAMAGED";
     table.Row({node.record.zone.value(), node.record.id.value(), node.record.address, state,
-               absl::StrCat(owned[node.record.id])});
+               absl::StrCat(owned[node.record.id]), ScrubOf(node)});
   }
   return table.Text();
 }
@@ -166,7 +181,17 @@ std::string StatusJson(const ClusterStatus& status) {
   Json nodes = Json::array(), partitions = Json::array(), sinks = Json::array();
   Json silent = Json::array();
   for (const NodeStatus& node : status.nodes) {
-    nodes.push_back({{"node", node.record.id.value()},
+    Json scrub;
+    if (node.scrub.has_value()) {
+      scrub = {{"bytes", node.scrub->bytes},
+               {"passes", node.scrub->passes},
+               {"found", node.scrub->found},
+               {"repaired", node.scrub->repaired},
+               {"damaged_now", node.scrub->damaged_now},
+               {"given_up_now", node.scrub->given_up_now}};
+    }
+    nodes.push_back({{"scrub", std::move(scrub)},
+                     {"node", node.record.id.value()},
                      {"zone", node.record.zone.value()},
                      {"address", node.record.address},
                      {"alive", node.alive},

@@ -33,6 +33,7 @@ void SegmentCopier::Ask(std::optional<std::string> snapshot, Offset first,
                         std::vector<Block> blocks, absl::Time now, Outbox& out) {
   fetching_ = false;
   last_news_ = now;
+  pushed_at_ = blocks.empty() && !snapshot.has_value() ? std::nullopt : tail_;
   out.Send(target_.node,
            CopyRequest{task_.segment, target_.incarnation, task_.fence, task_.chain_version,
                        std::move(snapshot), first, std::move(blocks)});
@@ -66,6 +67,8 @@ void SegmentCopier::OnCopyReply(const NodeId& from, const CopyReply& reply, absl
   }
   const auto tail = holds ? std::optional(reply.extent.tail) : std::nullopt;
   if (fetching_ && tail == tail_) return;  // an answer that was repeated
+  // What was sent did not help, or this is an old answer: not again at once.
+  if (tail.has_value() && tail == pushed_at_) return;
   tail_ = tail;
   Fetch(now, out);
 }
@@ -107,6 +110,7 @@ void SegmentCopier::OnTick(absl::Time now, Outbox& out) {
   if (fetching_) {
     NextSource(now, out);
   } else {
+    pushed_at_.reset();
     Ask(std::nullopt, task_.end, {}, now, out);
   }
 }

@@ -57,7 +57,8 @@ class SegmentCopier {
   std::vector<NodeId> sources_;  // the front one is in use
   uint64_t request_;
   State state_ = State::kRunning;
-  std::optional<Offset> tail_;  // of the target; nothing while it has no such segment
+  std::optional<Offset> tail_;       // of the target; nothing while it has no such segment
+  std::optional<Offset> pushed_at_;  // the target's tail when blocks were last sent
   bool fetching_ = false;
   absl::Time last_news_;
   std::optional<NodeId> failed_source_;

@@ -60,6 +60,8 @@ struct FenceReply {
   Epoch higher;  // with kFenced: the fence that stands there already
   Offset start;  // with kHolds
   Offset tail;
+  // Some of it cannot be read at the moment: it counts for what was acknowledged, not as a copy.
+  bool damaged = false;
 };
 
 // Anyone to replica: give me what you hold from `from`.
@@ -95,7 +97,7 @@ struct CopyReply {
   SegmentKey segment;
   Epoch fence;
   ReplicaAnswer answer = ReplicaAnswer::kFailed;
-  SegmentExtent extent;
+  SegmentExtent extent;        // its tail is at most the first damaged offset
   Epoch higher;                // with kFenced: the fence that stands there already
   uint64_t chain_version = 0;  // of the request; 0: from a build that does not say
 };

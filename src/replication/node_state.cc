@@ -12,29 +12,38 @@ namespace {
 
 constexpr absl::Duration kSwapRetry = absl::Milliseconds(50);
 constexpr size_t kTrimBytesMax = 8 << 20;
+// One record for all that is found within a second.
+constexpr absl::Duration kTellDamageEvery = absl::Seconds(1);
 
 // Blocking: the snapshot first. If the blocks can still be read from the extent's start after
 // that, the snapshot was the one that is true there.
-FetchReply ReadSegment(WalStore& store, const FetchRequest& request, SegmentExtent extent) {
-  FetchReply reply{request.request, request.segment, FetchAnswer::kHave, extent, {}, {}};
-  const auto fail = [&](const absl::Status& status) {
+struct SegmentRead {
+  FetchReply reply;
+  std::optional<Damage> damage;  // that kept it from being read
+};
+
+SegmentRead ReadSegment(WalStore& store, const FetchRequest& request, SegmentExtent extent) {
+  SegmentRead read{{request.request, request.segment, FetchAnswer::kHave, extent, {}, {}}, {}};
+  FetchReply& reply = read.reply;
+  const auto fail = [&](const absl::Status& status, const Damage& damage) {
     const bool surely = status.code() == absl::StatusCode::kNotFound;
     reply.answer = surely ? FetchAnswer::kSurelyNot : FetchAnswer::kUnknown;
-    return reply;
+    if (absl::IsDataLoss(status)) read.damage = damage;
+    return read;
   };
   if (request.with_snapshot) {
     auto snapshot = store.ReadSnapshot(request.segment);
-    if (!snapshot.ok()) return fail(snapshot.status());
+    if (!snapshot.ok()) return fail(snapshot.status(), {});
     reply.snapshot = *std::move(snapshot);
   }
   const Offset from = std::max(request.from, extent.start);
-  if (from >= extent.tail) return reply;
+  if (from >= extent.tail) return read;
   auto blocks = store.Read(request.segment, from, request.bytes_max);
-  if (!blocks.ok()) return fail(blocks.status());
+  if (!blocks.ok()) return fail(blocks.status(), {from});
   // What is not durable yet is not here yet.
   std::erase_if(*blocks, [&](const StoredBlock& block) { return block.end() > extent.tail; });
   reply.blocks = *std::move(blocks);
-  return reply;
+  return read;
 }
 
 }  // namespace
@@ -50,6 +59,7 @@ NodeState::NodeState(const ReplicatorParts& parts, Random random, ReplicatorOpti
       options_(std::move(options)),
       replica_(options_.self.id, store_.marker().incarnation, store_.content_at_open()),
       disk_(options_.disk, options_.data_directory),
+      scrubber_(options_.disk),
       started_at_(clock_.Now()) {
   options_.self.incarnation = store_.marker().incarnation;
 }
@@ -74,13 +84,16 @@ void NodeState::ServeFetch(const FetchRequest& request, FetchDone done) {
     done({request.request, request.segment, FetchAnswer::kSurelyNot, {}, {}, {}});
     return;
   }
-  reads_.Post([weak = weak_from_this(), this, request, extent = *extent,
-               done = std::move(done)]() mutable {
-    const auto state = weak.lock();
-    if (state == nullptr || state->stopped_) return;
-    FetchReply reply = ReadSegment(store_, request, extent);
-    Post([reply = std::move(reply), done = std::move(done)]() mutable { done(std::move(reply)); });
-  });
+  reads_.Post(
+      [weak = weak_from_this(), this, request, extent = *extent, done = std::move(done)]() mutable {
+        const auto state = weak.lock();
+        if (state == nullptr || state->stopped_) return;
+        SegmentRead read = ReadSegment(store_, request, extent);
+        Post([this, read = std::move(read), done = std::move(done)]() mutable {
+          if (read.damage.has_value()) OnDamage(read.reply.segment, *read.damage);
+          done(std::move(read.reply));
+        });
+      });
 }
 
 void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offset floor) {
@@ -96,8 +109,9 @@ void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offs
     reads_.Post([weak = weak_from_this(), this, key, extent = *extent, floor] {
       const auto state = weak.lock();
       if (state == nullptr || state->stopped_) return;
-      const FetchReply read =
+      const SegmentRead segment =
           ReadSegment(store_, {0, key, extent.start, kTrimBytesMax, true}, extent);
+      const FetchReply& read = segment.reply;
       auto table = ProducerTable::Decode(read.snapshot.value_or(""));
       Offset start = extent.start;
       if (read.answer == FetchAnswer::kHave && table.ok()) {
@@ -107,9 +121,10 @@ void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offs
           start = block.end();
         }
       }
-      Post([this, key, before = extent.start, start,
+      Post([this, key, before = extent.start, start, damage = segment.damage,
             snapshot = table.ok() ? table->Encode() : std::string()] {
         trimming_.erase(key);
+        if (damage.has_value()) OnDamage(key, *damage);
         Write(replica_.Trim(key, before, start, snapshot));
       });
     });
@@ -190,7 +205,12 @@ bool NodeState::LookAtDisk() {
   disk_.OnTick(Now(), stats.oldest_wait);
   replica_.SetFull(disk_.on_reserve());
   NodeRecord& self = options_.self;
-  if (self.disk_full == disk_.full() && self.disk_slow == disk_.slow()) return false;
+  const bool tells = self.damage != damage_mark_ && Now() - damage_told_ >= kTellDamageEvery;
+  if (tells) {
+    damage_told_ = Now();
+    self.damage = damage_mark_;
+  }
+  if (self.disk_full == disk_.full() && self.disk_slow == disk_.slow()) return tells;
   if (self.disk_full != disk_.full()) {
     Log(disk_.full() ? LogLevel::kWarning : LogLevel::kInfo,
         absl::StrCat(disk_.Level(), disk_.full()

@@ -19,6 +19,7 @@
 #include "replication/repair.h"
 #include "replication/replica.h"
 #include "replication/replicator.h"
+#include "replication/scrubber.h"
 #include "replication/transport.h"
 #include "runtime/executor.h"
 #include "runtime/random.h"
@@ -86,6 +87,13 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   // On every tick. True when what this node's record says about its disk has changed.
   bool LookAtDisk();
 
+  // --- damage (G10): node_scrub.cc
+  // Something that the store cannot read, whoever came across it.
+  void OnDamage(const SegmentKey& key, const Damage& damage);
+  // On every tick.
+  void Scrub();
+  ScrubStats scrub_stats() const;
+
   // --- nodes
   void SetRecord(const NodeRecord& record);
   void SetAlive(const NodeId& node, ProcessLife life, bool alive);
@@ -118,6 +126,14 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   void EndTurn();
   void WriteTurn();
   void OnDurable(size_t batches);
+  struct ScrubFinding {
+    Scrubber::Result result;
+    std::optional<Damage> damage;
+    FileCheck files;
+  };
+  ScrubFinding ReadStep(const Scrubber::Step& step, std::optional<SegmentExtent> extent);
+  void OnStep(const Scrubber::Step& step, const ScrubFinding& finding);
+  void NoteRestored();
 
   Clock& clock_;
   Executor& loop_;
@@ -129,6 +145,11 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   ReplicatorOptions options_;
   ReplicaCore replica_;
   DiskWatch disk_;
+  Scrubber scrubber_;
+  uint64_t damage_found_ = 0;
+  uint64_t damage_repaired_ = 0;
+  uint64_t damage_mark_ = 0;  // for NodeRecord::damage, when it is time
+  absl::Time damage_told_ = absl::InfinitePast();
   const absl::Time started_at_;
   Dispatch dispatch_;
   std::map<NodeId, NodeView> nodes_;

@@ -97,6 +97,7 @@ void NodeState::OnDurable(size_t batches) {
   Outbox out;
   for (size_t i = 0; i < batches; i++) replica_.OnDurable(out);
   Send(std::move(out));
+  NoteRestored();
 }
 
 }  // namespace forebay

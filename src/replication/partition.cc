@@ -22,7 +22,11 @@ constexpr absl::Duration kRetryWhenFull = absl::Milliseconds(500);
 
 PartitionDriver::PartitionDriver(NodeState& node, OwnershipListener& listener, PartitionId id,
                                  StreamOptions stream)
-    : node_(node), listener_(listener), id_(std::move(id)), stream_(std::move(stream)) {}
+    : node_(node),
+      listener_(listener),
+      id_(std::move(id)),
+      stream_(std::move(stream)),
+      mender_(id_, node.self().id, node.NewRequest()) {}
 
 PartitionDriver::~PartitionDriver() = default;
 
@@ -201,11 +205,13 @@ void PartitionDriver::OnMessage(const NodeId& from, Message message) {
     AfterSealerStep(std::move(out));
   } else if (const auto* copy = std::get_if<CopyReply>(&message)) {
     Outbox out;
+    mender_.OnCopyReply(from, *copy, now, out);
     if (repair_ != nullptr) repair_->OnCopyReply(from, *copy, now, out);
     if (sealer_ != nullptr) sealer_->OnCopyReply(from, *copy, now, out);
     AfterSealerStep(std::move(out));
   } else if (const auto* fetch = std::get_if<FetchReply>(&message)) {
     Outbox out;
+    mender_.OnFetchReply(from, *fetch, now, out);
     if (repair_ != nullptr) repair_->OnFetchReply(from, *fetch, now, out);
     if (sealer_ != nullptr) sealer_->OnFetchReply(from, *fetch, now, out);
     AfterSealerStep(std::move(out));
@@ -235,7 +241,8 @@ void PartitionDriver::OnPeerBack(const NodeId& peer) {
 
 bool PartitionDriver::Busy() const {
   return sealer_ != nullptr || probe_.has_value() || hand_over_.has_value() ||
-         (owner_ != nullptr && !owner_->Idle()) || (repair_ != nullptr && !repair_->Idle());
+         (owner_ != nullptr && !owner_->Idle()) || (repair_ != nullptr && !repair_->Idle()) ||
+         !mender_.Idle();
 }
 
 void PartitionDriver::OnTick() {
@@ -246,6 +253,7 @@ void PartitionDriver::OnTick() {
     Flush(std::move(out));
   }
   Outbox out;
+  mender_.OnTick(now, out);
   if (repair_ != nullptr) repair_->OnTick(now, out);
   if (sealer_ != nullptr) sealer_->OnTick(node_.LiveNodes(), now, out);
   AfterSealerStep(std::move(out));

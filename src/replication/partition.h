@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "replication/mender.h"
 #include "replication/node_state.h"
 #include "replication/owner.h"
 #include "replication/placement.h"
@@ -106,6 +107,7 @@ class PartitionDriver {
   bool RollIsDue(const std::vector<Replica>& placed) const;
   void Roll(Placement placement);
   void SurveyRepair();
+  void SurveyDamage();
   void SurveyTrim();
   void SwapEdited(Chain chain);
   void FinishSwap(VersionedChain now);
@@ -134,6 +136,7 @@ class PartitionDriver {
   std::unique_ptr<OwnerCore> owner_;
   std::unique_ptr<SealerCore> sealer_;
   std::unique_ptr<RepairCore> repair_;
+  MendCore mender_;
   std::map<Ticket, Waiting> waiting_;
   Ticket tickets_ = 0;
   bool mirror_is_due_ = false;  // at the end of this turn

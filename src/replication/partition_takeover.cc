@@ -39,6 +39,7 @@ std::vector<NodeRecord> FitNodes(const std::vector<NodeRecord>& nodes) {
 void PartitionDriver::Survey() {
   if (swapping_ || node_.stopped()) return;
   if (!node_.store_status().ok()) return;
+  SurveyDamage();
   SurveyOwnership();
   if (owner_ != nullptr && !swapping_ && sealer_ == nullptr) SurveyRoll();
   if (owner_ != nullptr && !swapping_ && sealer_ == nullptr) SurveyRepair();
@@ -390,6 +391,15 @@ void PartitionDriver::SurveyRepair() {
       node_.Now(), out);
   node_.Send(std::move(out));
   if (auto corrected = repair_->Proposal()) SwapEdited(*std::move(corrected));
+}
+
+void PartitionDriver::SurveyDamage() {
+  if (mender_.Idle() && node_.replica().damaged().empty()) return;
+  Outbox out;
+  node_.Write(
+      mender_.Survey({chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), Offset()},
+                     node_.replica(), node_.Now(), out));
+  node_.Send(std::move(out));
 }
 
 // A change of sealed segments only: the open one, and so the ownership, stays as it is.

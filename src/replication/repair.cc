@@ -31,7 +31,10 @@ RepairCore::RepairCore(PartitionId partition, NodeId self, uint64_t request)
 
 bool RepairCore::Confirmed(Epoch epoch, const Replica& replica) const {
   const auto found = confirmed_.find({epoch, replica.node});
-  return found != confirmed_.end() && found->second == replica.incarnation;
+  if (found == confirmed_.end() || found->second.incarnation != replica.incarnation) return false;
+  // damage-asks-again: since it said so, damage was found there.
+  const RepairNode* node = Find(view_.nodes, replica.node);
+  return node == nullptr || node->record.damage == found->second.damage;
 }
 
 std::vector<NodeId> RepairCore::HoldersOf(const Segment& segment) const {
@@ -124,14 +127,16 @@ void RepairCore::StartCopier(const Segment& segment, const Replica& target, absl
       view_.chain.segments.back().epoch, view_.chain_version, *segment.end == segment.base};
   auto copier = std::make_unique<SegmentCopier>(task, target, std::move(sources), request_);
   copier->Start(now, out);
-  copiers_[key] = std::move(copier);
+  const RepairNode* node = Find(view_.nodes, target.node);
+  copiers_[key] = {{target.incarnation, node == nullptr ? 0 : node->record.damage},
+                   std::move(copier)};
 }
 
 void RepairCore::CollectFinished() {
   std::erase_if(copiers_, [&](const auto& item) {
-    const SegmentCopier& copier = *item.second;
+    const SegmentCopier& copier = *item.second.copier;
     if (copier.state() == SegmentCopier::State::kHolds) {
-      confirmed_[item.first] = copier.target().incarnation;
+      confirmed_[item.first] = item.second.becomes;
     }
     return copier.state() != SegmentCopier::State::kRunning;
   });
@@ -141,17 +146,17 @@ void RepairCore::OnCopyReply(const NodeId& from, const CopyReply& reply, absl::T
                              Outbox& out) {
   const auto found = copiers_.find({reply.segment.epoch, from});
   if (found == copiers_.end()) return;
-  found->second->OnCopyReply(from, reply, now, out);
+  found->second.copier->OnCopyReply(from, reply, now, out);
   CollectFinished();
 }
 
 void RepairCore::OnFetchReply(const NodeId& from, const FetchReply& reply, absl::Time now,
                               Outbox& out) {
-  for (auto& [key, copier] : copiers_) copier->OnFetchReply(from, reply, now, out);
+  for (auto& [key, copying] : copiers_) copying.copier->OnFetchReply(from, reply, now, out);
 }
 
 void RepairCore::OnTick(absl::Time now, Outbox& out) {
-  for (auto& [key, copier] : copiers_) copier->OnTick(now, out);
+  for (auto& [key, copying] : copiers_) copying.copier->OnTick(now, out);
 }
 
 std::vector<Replica> RepairCore::Corrected(const Segment& segment) const {

@@ -56,6 +56,15 @@ class RepairCore {
   bool Idle() const { return copiers_.empty(); }
 
  private:
+  struct Confirmation {
+    Incarnation incarnation;
+    uint64_t damage = 0;  // NodeRecord::damage when it was asked
+    friend bool operator==(const Confirmation&, const Confirmation&) = default;
+  };
+  struct Copying {
+    Confirmation becomes;
+    std::unique_ptr<SegmentCopier> copier;
+  };
   struct Key {
     Epoch epoch;
     NodeId node;
@@ -73,9 +82,9 @@ class RepairCore {
   const PartitionId partition_;
   const NodeId self_;
   uint64_t request_;
-  RepairView view_;                       // of the last survey
-  std::map<Key, Incarnation> confirmed_;  // known to hold the whole segment
-  std::map<Key, std::unique_ptr<SegmentCopier>> copiers_;
+  RepairView view_;                        // of the last survey
+  std::map<Key, Confirmation> confirmed_;  // known to hold the whole segment
+  std::map<Key, Copying> copiers_;
   int under_replicated_ = 0;
 };
 

@@ -92,6 +92,7 @@ ReplicaCore::Writes ReplicaCore::OnCopy(const NodeId& from, const CopyRequest& r
   partition.wanted = std::max(partition.wanted, request.chain_version);
   partition.fence = request.fence;
   Writes writes{RaiseFence{key.partition, request.fence}};  // repair-fences
+  TrimDamaged(key, request.first, request.open_snapshot, writes);
   SegmentState* state = OpenAt(key, request.open_snapshot, request.first, writes);
   if (state != nullptr && HasNoRoomFor(*state, request.first, request.blocks)) {
     reply.answer = ReplicaAnswer::kFull;
@@ -112,6 +113,7 @@ void ReplicaCore::OnDurable(Outbox& out) {
     SegmentState& state = found->second;
     state.durable = std::max(state.durable.value_or(state.start), *done.tail);
   }
+  FinishRestored(done.segment, done.restored);
   if (!done.reply.has_value()) return;
   auto& [to, reply] = *done.reply;
   // fence-check: a block accepted before the fence is durable by now, but is not reported.
@@ -143,6 +145,7 @@ ReplicaCore::Writes ReplicaCore::OnChain(const PartitionId& partition, uint64_t 
     }
     if (named) continue;
     segments_.erase(key);
+    damaged_.erase(key);
     writes.push_back(DropSegment{key});
   }
   if (!writes.empty())
@@ -158,6 +161,10 @@ ReplicaCore::Writes ReplicaCore::Trim(const SegmentKey& key, Offset start_before
     return {};
   }
   found->second.start = start;
+  if (const auto damage = damaged_.find(key); damage != damaged_.end()) {
+    std::erase_if(damage->second.blocks, [&](Offset block) { return block < start; });
+    if (damage->second.blocks.empty() && !damage->second.snapshot) damaged_.erase(damage);
+  }
   pending_.push_back({key, 0, std::nullopt, std::nullopt});
   return {TrimSegment{key, start, std::move(snapshot)}};
 }
@@ -182,6 +189,12 @@ std::vector<SegmentKey> ReplicaCore::SegmentsOf(const PartitionId& partition) co
   return keys;
 }
 
+std::vector<SegmentKey> ReplicaCore::AllSegments() const {
+  std::vector<SegmentKey> keys;
+  for (const auto& [key, state] : segments_) keys.push_back(key);
+  return keys;
+}
+
 ReplicaCore::SegmentState* ReplicaCore::OpenAt(const SegmentKey& key,
                                                const std::optional<std::string>& snapshot,
                                                Offset start, Writes& writes) {
@@ -191,6 +204,7 @@ ReplicaCore::SegmentState* ReplicaCore::OpenAt(const SegmentKey& key,
   }
   if (!snapshot.has_value()) return nullptr;
   if (found != segments_.end()) writes.push_back(DropSegment{key});
+  damaged_.erase(key);
   writes.push_back(OpenSegment{key, start, *snapshot});
   return &(segments_[key] = SegmentState{start, start, std::nullopt, {}, ++generations_});
 }
@@ -199,6 +213,7 @@ void ReplicaCore::Accept(const SegmentKey& key, SegmentState& state, Offset firs
                          const std::vector<Block>& blocks, Writes& writes) {
   for (const Block& block : blocks) {
     if (first > state.next) return;  // contiguous: what comes before has to come first
+    if (first < state.next) Restore(key, first, block, writes);
     if (first == state.next) {
       writes.push_back(AppendBlock{key, first, block});
       state.next = first + block.event_count();
@@ -237,7 +252,8 @@ void ReplicaCore::Answer(const NodeId& to, const SegmentKey& key, Message reply,
     return;
   }
   const auto found = segments_.find(key);
-  Pending pending{key, 0, std::nullopt, std::pair(to, std::move(reply))};
+  Pending pending{key, 0, std::nullopt, std::pair(to, std::move(reply)),
+                  std::exchange(restoring_, {})};
   if (found != segments_.end()) {
     pending.generation = found->second.generation;
     pending.tail = found->second.next;
@@ -262,9 +278,11 @@ void ReplicaCore::FillIn(const SegmentKey& key, Message& reply) const {
     fence->answer = answer(fence->answer);
     fence->start = start;
     fence->tail = tail;
+    fence->damaged = FirstDamage(key).has_value();  // damage-told
   } else if (auto* copy = std::get_if<CopyReply>(&reply)) {
     copy->answer = answer(copy->answer);
-    copy->extent = {start, tail};
+    // damage-not-whole: a copy with a hole must not be what others are given up for.
+    copy->extent = {start, std::min(tail, FirstDamage(key).value_or(tail))};
   }
 }
 

@@ -29,7 +29,7 @@ absl::Status UnknownPartition(const PartitionId& partition) {
 class Replicator::Impl {
  public:
   Impl(Executor& loop, Transport& transport, std::shared_ptr<NodeState> node)
-      : loop_(loop), transport_(transport), node_(std::move(node)) {}
+      : loop_(loop), transport_(transport), node_(std::move(node)), self_(node_->self().id) {}
 
   Executor& loop() { return loop_; }
   NodeState& node() { return *node_; }
@@ -81,9 +81,17 @@ class Replicator::Impl {
   }
 
   // Any thread.
+  ScrubStats Scrub() const {
+    MutexLock lock(mutex_);
+    return published_scrub_;
+  }
   std::vector<NodeStatus> Nodes() const {
     MutexLock lock(mutex_);
-    return published_nodes_;
+    std::vector<NodeStatus> nodes = published_nodes_;
+    for (NodeStatus& node : nodes) {
+      if (node.record.id == self_) node.scrub = published_scrub_;
+    }
+    return nodes;
   }
 
  private:
@@ -98,11 +106,16 @@ class Replicator::Impl {
   void OnMessage(const NodeId& from, Message message);
   void Tick();
   void PublishNodes();
+  void PublishScrub() {
+    MutexLock lock(mutex_);
+    published_scrub_ = node_->scrub_stats();
+  }
 
   Executor& loop_;
   Transport& transport_;
   // Shared with its own callbacks under way.
   const std::shared_ptr<NodeState> node_;
+  const NodeId self_;
   OwnershipListener listener_;
   std::map<PartitionId, std::unique_ptr<PartitionDriver>> partitions_;
   std::map<PartitionId, VersionedChain> chains_;  // of partitions whose stream is not known yet
@@ -111,6 +124,7 @@ class Replicator::Impl {
   bool store_failure_told_ = false;
   mutable Mutex mutex_;
   std::vector<NodeStatus> published_nodes_ ABSL_GUARDED_BY(mutex_);
+  ScrubStats published_scrub_ ABSL_GUARDED_BY(mutex_);
 };
 
 void Replicator::Impl::Register() {
@@ -266,6 +280,8 @@ void Replicator::Impl::Tick() {
     Register();
     PublishNodes();
   }
+  node_->Scrub();
+  PublishScrub();
   const bool known = seen_prefixes_.size() == kPrefixes;
   const bool survey = known && ++ticks_ % kTicksPerSurvey == 0;
   for (auto& [id, partition] : partitions_) {
@@ -395,6 +411,8 @@ void Replicator::Status(StatusDone done) {
 void Replicator::Post(Task task) { impl_->loop().Post(std::move(task)); }
 
 std::vector<NodeStatus> Replicator::Nodes() const { return impl_->Nodes(); }
+
+ScrubStats Replicator::Scrub() const { return impl_->Scrub(); }
 
 void Replicator::SetDiskUsage(const DiskUsage& usage) {
   impl_->loop().Post([impl = impl_, usage] { impl->node().disk().OnUsage(usage); });

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "forebay/options.h"
 #include "metadata/metadata_store.h"
 #include "metadata/records.h"
+#include "replication/scrubber.h"
 #include "replication/transport.h"
 #include "runtime/executor.h"
 #include "runtime/random.h"
@@ -61,7 +63,8 @@ struct PartitionStatus {
 struct NodeStatus {
   NodeRecord record;
   bool alive = false;
-  bool leaving = false;  // in maintenance, itself or its zone (MaintenanceRecord)
+  bool leaving = false;                  // in maintenance, itself or its zone (MaintenanceRecord)
+  std::optional<ScrubStats> scrub = {};  // as the node itself says
 };
 
 // Told to the drain (and to whoever else wants to know).
@@ -126,6 +129,9 @@ class Replicator {
   void Post(Task task);
   // Every registered node, as last heard of. Any thread.
   std::vector<NodeStatus> Nodes() const;
+
+  // What the scrub, and whoever else reads the store, has found in it. Any thread.
+  ScrubStats Scrub() const;
 
   // How full the store's disk is now; until the first call it counts as empty.
   void SetDiskUsage(const DiskUsage& usage);

@@ -57,10 +57,10 @@ void SealerCore::OnFenceReply(const NodeId& from, const FenceReply& reply, absl:
     case ReplicaAnswer::kFull:
       return;
     case ReplicaAnswer::kNotOpen:
-      answers_[from] = {false, sealed().base, sealed().base};
+      answers_[from] = {false, sealed().base, sealed().base, false};
       break;
     case ReplicaAnswer::kHolds:
-      answers_[from] = {true, reply.start, reply.tail};
+      answers_[from] = {true, reply.start, reply.tail, reply.damaged};
       break;
   }
   DecideEnd(now, out);
@@ -87,6 +87,7 @@ void SealerCore::DecideEnd(absl::Time now, Outbox& out) {
   for (const Replica& replica : replicas) {
     const auto found = answers_.find(replica.node);
     if (found == answers_.end() || found->second.tail < end_) continue;
+    if (found->second.damaged) continue;  // damage-no-holder: it is asked for a copy like others
     if (found->second.open || !MustKeep()) Hold(replica);
   }
   CopyWhereNeeded(now, out);

@@ -62,6 +62,7 @@ class SealerCore {
     bool open = false;  // has the segment
     Offset start;
     Offset tail;
+    bool damaged = false;  // counts for the end, not as a copy
   };
 
   const Segment& sealed() const { return chain_.segments.back(); }

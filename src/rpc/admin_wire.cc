@@ -17,6 +17,14 @@ void ToWire(const NodeStatus& node, v1::NodeState& wire) {
   wire.set_incarnation(node.record.incarnation.value());
   wire.set_disk_full(node.record.disk_full);
   wire.set_disk_slow(node.record.disk_slow);
+  if (!node.scrub.has_value()) return;
+  v1::ScrubState& scrub = *wire.mutable_scrub();
+  scrub.set_bytes(node.scrub->bytes);
+  scrub.set_passes(node.scrub->passes);
+  scrub.set_found(node.scrub->found);
+  scrub.set_repaired(node.scrub->repaired);
+  scrub.set_damaged_now(node.scrub->damaged_now);
+  scrub.set_given_up_now(node.scrub->given_up_now);
 }
 
 NodeStatus FromWire(const v1::NodeState& wire) {
@@ -30,6 +38,11 @@ NodeStatus FromWire(const v1::NodeState& wire) {
   node.record.disk_full = wire.disk_full();
   node.record.disk_slow = wire.disk_slow();
   node.alive = wire.alive();
+  if (wire.has_scrub()) {
+    const v1::ScrubState& scrub = wire.scrub();
+    node.scrub = ScrubStats{scrub.bytes(),    scrub.passes(),      scrub.found(),
+                            scrub.repaired(), scrub.damaged_now(), scrub.given_up_now()};
+  }
   return node;
 }
 

@@ -121,6 +121,7 @@ struct Encoder {
     out.set_higher(message.higher.value());
     out.set_start(message.start.value());
     out.set_tail(message.tail.value());
+    out.set_damaged(message.damaged);
   }
   void operator()(const FetchRequest& message) {
     v1::FetchRequest& out = *wire.mutable_fetch_request();
@@ -220,6 +221,7 @@ absl::StatusOr<Message> Decode(v1::FenceReply& wire) {
   message.higher = Epoch(wire.higher());
   message.start = Offset(wire.start());
   message.tail = Offset(wire.tail());
+  message.damaged = wire.damaged();
   return message;
 }
 

@@ -293,7 +293,10 @@ class RemoteCluster::Impl {
         if (is_new) continue;
         node.alive = node.alive || at->second.alive;
         node.leaving = node.leaving && at->second.leaving;  // all have heard of it
-        if (!is_itself) node.record = at->second.record;
+        if (!is_itself) {
+          node.record = at->second.record;
+          node.scrub = at->second.scrub;
+        }
         at->second = node;
       }
     }

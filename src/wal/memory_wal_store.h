@@ -49,6 +49,9 @@ struct MemoryDisk {
   std::set<SegmentKey> damaged_snapshots;
   // The next store to open here finds damage: it keeps the content under a new incarnation.
   bool log_damaged = false;
+
+  // What becomes durable; a restored block or snapshot is damaged no more.
+  void Apply(const WalWrite& write);
 };
 
 // Where a MemoryWalStore works, and when.
@@ -78,6 +81,7 @@ class MemoryWalStore final : public WalStore {
   absl::StatusOr<std::vector<StoredBlock>> Read(const SegmentKey& key, Offset from,
                                                 size_t bytes_max) override;
   absl::StatusOr<std::string> ReadSnapshot(const SegmentKey& key) override;
+  FileCheck CheckFiles(size_t bytes_max) override;
   WalStats stats() const override;
 
   // The first `batches_kept` of the batches that are not durable become so although nobody was told

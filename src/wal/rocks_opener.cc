@@ -42,6 +42,7 @@ class Opener {
     if (!lock.ok()) return lock.status();
     opened_.lock = *std::move(lock);
     opened_.env = rocksdb::NewCompositeEnv(files_);
+    FOREBAY_RETURN_IF_ERROR(directory_.FinishRebuild());
     absl::StatusOr<std::string> note = directory_.ReadNote();
     if (!note.ok()) return note.status();
     damage_ = *std::move(note);

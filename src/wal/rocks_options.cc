@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rocksdb/cache.h"
+#include "rocksdb/file_checksum.h"
 #include "rocksdb/table.h"
 #include "rocksdb/utilities/table_properties_collectors.h"
 
@@ -57,7 +58,7 @@ rocksdb::DBOptions RocksOptions(rocksdb::Env* env, size_t memtable_bytes,
   options.env = env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
-  options.listeners.push_back(std::move(listener));
+  if (listener != nullptr) options.listeners.push_back(std::move(listener));
   options.paranoid_checks = true;
   // After a background error RocksDB would resume by itself: for us any of them is fatal (16).
   options.max_bgerror_resume_count = 0;
@@ -81,6 +82,8 @@ rocksdb::DBOptions RocksOptions(rocksdb::Env* env, size_t memtable_bytes,
   // An idle store writes nothing and wakes nobody.
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
+  // Of each whole table, in the manifest: the scrub compares (wal_scrub.h).
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   options.keep_log_file_num = 3;
   options.max_log_file_size = 8 << 20;
   options.info_log_level = rocksdb::WARN_LEVEL;

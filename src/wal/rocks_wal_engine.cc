@@ -74,12 +74,15 @@ absl::StatusOr<std::unique_ptr<RocksWalEngine>> RocksWalEngine::Open(
 RocksWalEngine::RocksWalEngine(const RocksWalOptions& options, OpenedWal opened,
                                std::shared_ptr<RocksEvents> events)
     : directory_(options.directory),
+      memtable_bytes_(options.memtable_bytes),
+      paths_(opened.files, options.directory),
       group_bytes_max_(options.memtable_bytes / 10),  // design section 5
       events_(std::move(events)),
       opened_(std::move(opened)),
       content_at_open_(ContentOf(opened_.loaded)),
       committer_(*opened_.rocks, *opened_.mark, opened_.marker.incarnation, opened_.loaded,
                  options.memtable_bytes),
+      scrub_(opened_.files, paths_, *opened_.rocks),
       table_(opened_.loaded),
       commit_thread_("wal-commit") {}
 
@@ -118,7 +121,7 @@ void RocksWalEngine::CommitWaiting() {
     for (Batch& batch : group) batch.done(status);
   }
   // Its error is told to the next Write.
-  if (Fail(events_->background_error()).ok()) Fail(committer_.CleanUp()).IgnoreError();
+  if (CheckBackground().ok()) Fail(committer_.CleanUp()).IgnoreError();
 }
 
 bool RocksWalEngine::TakeGroup(std::vector<Batch>& group) {
@@ -142,7 +145,7 @@ absl::Status RocksWalEngine::CommitGroup(std::vector<Batch>& group) {
     std::move(batch.writes.begin(), batch.writes.end(), std::back_inserter(writes));
     bytes += batch.bytes;
   }
-  absl::Status status = Fail(events_->background_error());
+  absl::Status status = CheckBackground();
   if (status.ok()) {
     if (events_->TakeFlushed()) committer_.OnFlushed();
     status = Fail(committer_.Commit(writes));

@@ -17,6 +17,9 @@
 #include "wal/rocks_opener.h"
 #include "wal/rocks_wal_store.h"
 #include "wal/wal_committer.h"
+#include "wal/wal_directory.h"
+#include "wal/wal_rebuild.h"
+#include "wal/wal_scrub.h"
 #include "wal/wal_segment_table.h"
 
 namespace forebay {
@@ -52,6 +55,7 @@ class RocksWalEngine final : public RocksWalStore {
   absl::StatusOr<std::vector<StoredBlock>> Read(const SegmentKey& key, Offset from,
                                                 size_t bytes_max) override;
   absl::StatusOr<std::string> ReadSnapshot(const SegmentKey& key) override;
+  FileCheck CheckFiles(size_t bytes_max) override;
   WalStats stats() const override;
 
  private:
@@ -74,6 +78,13 @@ class RocksWalEngine final : public RocksWalStore {
   void CommitWaiting();
   bool TakeGroup(std::vector<Batch>& group) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CommitGroup(std::vector<Batch>& group) ABSL_LOCKS_EXCLUDED(mutex_);
+  // On the commit thread: the files are damaged, so the store is made anew, for the next opening,
+  // and this one ends.
+  void Rebuild(const std::string& why) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status TryRebuild(const std::string& why);
+  bool HasRoomToRebuild() const;
+  // OK while nothing went wrong in the background.
+  absl::Status CheckBackground() ABSL_LOCKS_EXCLUDED(mutex_);
   // Makes the failure the store's, if it is the first, and returns the store's.
   absl::Status Fail(const absl::Status& cause) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -90,11 +101,15 @@ class RocksWalEngine final : public RocksWalStore {
 
   const RealClock clock_;
   const std::string directory_;
+  const size_t memtable_bytes_;
+  const WalDirectory paths_;
   const uint64_t group_bytes_max_;
   const std::shared_ptr<RocksEvents> events_;  // shared with RocksDB
   OpenedWal opened_;
   WalContent content_at_open_;
-  WalCommitter committer_;  // of the commit thread
+  WalCommitter committer_;   // of the commit thread
+  WalScrub scrub_;           // of the caller of CheckFiles
+  bool rebuilding_ = false;  // of the commit thread: it was tried
 
   mutable Mutex mutex_;
   WalSegmentTable table_ ABSL_GUARDED_BY(mutex_);

@@ -48,6 +48,11 @@ absl::Status WalCommitter::Commit(const std::vector<AcceptedWrite>& writes) {
   return GiveSpaceBack();
 }
 
+absl::Status WalCommitter::WriteMark() {
+  FOREBAY_RETURN_IF_ERROR(mark_.Write({incarnation_, rocks_.db->GetLatestSequenceNumber()}));
+  return mark_.Sync();
+}
+
 absl::Status WalCommitter::CleanUp() {
   while (HasMuchDebris()) FOREBAY_RETURN_IF_ERROR(Commit({}));
   return absl::OkStatus();
@@ -85,6 +90,12 @@ absl::Status WalCommitter::Add(const AcceptedWrite& accepted, rocksdb::WriteBatc
         batch.Put(rocks_.state, EncodeFenceKey(raise->partition), EncodeNumber(fence.value())),
         "raise a fence");
   }
+  if (const auto* restore = std::get_if<RestoreBlock>(&write)) {
+    return AddRestore(*restore, accepted.instance, batch);
+  }
+  if (const auto* restore = std::get_if<RestoreSnapshot>(&write)) {
+    return PutSegment(restore->key, accepted.instance, restore->start, restore->snapshot, batch);
+  }
   const auto& drop = std::get<DropSegment>(write);
   const auto life = lives_.find(accepted.instance);
   if (life == lives_.end()) return absl::OkStatus();
@@ -110,6 +121,24 @@ absl::Status WalCommitter::AddAppend(const AppendBlock& append, uint64_t instanc
   life.bytes += block.bytes().size();
   if (!life.first_number) life.first_number = number;
   return FromRocks(status, "append a block");
+}
+
+// The index says what was stored there; only that is written again (G10).
+absl::Status WalCommitter::AddRestore(const RestoreBlock& restore, uint64_t instance,
+                                      rocksdb::WriteBatch& batch) {
+  const auto life = lives_.find(instance);
+  if (life == lives_.end() || restore.first < life->second.extent.start) return absl::OkStatus();
+  std::string bytes;
+  const rocksdb::Status read =
+      rocks_.db->Get({}, rocks_.index, EncodeIndexKey({instance, restore.first}), &bytes);
+  const std::optional<IndexValue> value = DecodeIndexValue(bytes);
+  const Block& block = restore.block;
+  if (!read.ok() || !value || value->checksum != block.checksum() ||
+      value->count != block.event_count() || value->bytes != block.bytes().size()) {
+    return absl::OkStatus();
+  }
+  return FromRocks(batch.Put(rocks_.blocks, EncodeNumber(value->number), Slice(block.bytes())),
+                   "restore a block");
 }
 
 absl::Status WalCommitter::AddTrim(const TrimSegment& trim, uint64_t instance,

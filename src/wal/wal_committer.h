@@ -30,6 +30,9 @@ class WalCommitter {
   // and nothing may be committed after it.
   absl::Status Commit(const std::vector<AcceptedWrite>& writes);
 
+  // Writes the sync mark anew, durably.
+  absl::Status WriteMark();
+
   // For a moment without writes: deletes what is left of trimmed and dropped segments, if it is
   // much.
   absl::Status CleanUp();
@@ -48,6 +51,8 @@ class WalCommitter {
 
   absl::Status Add(const AcceptedWrite& accepted, rocksdb::WriteBatch& batch);
   absl::Status AddAppend(const AppendBlock& append, uint64_t instance, rocksdb::WriteBatch& batch);
+  absl::Status AddRestore(const RestoreBlock& restore, uint64_t instance,
+                          rocksdb::WriteBatch& batch);
   absl::Status AddTrim(const TrimSegment& trim, uint64_t instance, rocksdb::WriteBatch& batch);
   absl::Status CheckTrimPoint(const TrimSegment& trim, uint64_t instance);
   absl::Status PutSegment(const SegmentKey& key, uint64_t instance, Offset start,

@@ -31,11 +31,14 @@ absl::StatusOr<std::string> WalDirectory::ReadNote() const {
 }
 
 absl::Status WalDirectory::WriteNote(const std::string& reason) const {
-  const std::string what = "write " + note_path();
+  return WriteFile(note_path(), reason);
+}
+
+absl::Status WalDirectory::WriteFile(const std::string& path, const std::string& bytes) const {
+  const std::string what = "write " + path;
   std::unique_ptr<rocksdb::FSWritableFile> file;
-  FOREBAY_RETURN_IF_ERROR(
-      FromRocks(files_->NewWritableFile(note_path(), {}, &file, nullptr), what));
-  rocksdb::IOStatus status = file->Append(reason, {}, nullptr);
+  FOREBAY_RETURN_IF_ERROR(FromRocks(files_->NewWritableFile(path, {}, &file, nullptr), what));
+  rocksdb::IOStatus status = file->Append(bytes, {}, nullptr);
   if (status.ok()) status = file->Fsync({}, nullptr);
   if (status.ok()) status = file->Close({}, nullptr);
   FOREBAY_RETURN_IF_ERROR(FromRocks(status, what));
@@ -111,18 +114,43 @@ absl::Status WalDirectory::Delete(const std::string& path) const {
   return FromRocks(files_->DeleteFile(path, {}, nullptr), "delete " + path);
 }
 
-absl::Status WalDirectory::MoveDbAside() const {
-  absl::StatusOr<std::vector<std::string>> old = Children(aside_path());
+absl::Status WalDirectory::RemoveFolder(const std::string& path) const {
+  absl::StatusOr<std::vector<std::string>> old = Children(path);
   if (!old.ok()) return old.status();
   for (const std::string& name : *old) {
-    FOREBAY_RETURN_IF_ERROR(Delete(absl::StrCat(aside_path(), "/", name)));
+    FOREBAY_RETURN_IF_ERROR(Delete(absl::StrCat(path, "/", name)));
   }
-  if (files_->FileExists(aside_path(), {}, nullptr).ok()) {
-    FOREBAY_RETURN_IF_ERROR(
-        FromRocks(files_->DeleteDir(aside_path(), {}, nullptr), "delete " + aside_path()));
-  }
+  if (!files_->FileExists(path, {}, nullptr).ok()) return absl::OkStatus();
+  return FromRocks(files_->DeleteDir(path, {}, nullptr), "delete " + path);
+}
+
+absl::Status WalDirectory::MoveDbAside() const {
+  FOREBAY_RETURN_IF_ERROR(RemoveFolder(aside_path()));
   FOREBAY_RETURN_IF_ERROR(FromRocks(files_->RenameFile(db_path(), aside_path(), {}, nullptr),
                                     "move " + db_path() + " to " + aside_path()));
+  return SyncDirectory();
+}
+
+absl::Status WalDirectory::RemoveRebuilt() const { return RemoveFolder(rebuilt_path()); }
+
+absl::Status WalDirectory::NoteRebuilt(const std::string& reason) const {
+  return WriteFile(rebuilt_note_path(), reason);
+}
+
+absl::Status WalDirectory::FinishRebuild() const {
+  // Without the note it is not complete.
+  if (!files_->FileExists(rebuilt_note_path(), {}, nullptr).ok()) return RemoveRebuilt();
+  if (files_->FileExists(rebuilt_path(), {}, nullptr).ok()) {
+    if (files_->FileExists(db_path(), {}, nullptr).ok()) FOREBAY_RETURN_IF_ERROR(MoveDbAside());
+    FOREBAY_RETURN_IF_ERROR(FromRocks(files_->RenameFile(rebuilt_path(), db_path(), {}, nullptr),
+                                      "move " + rebuilt_path() + " to " + db_path()));
+    FOREBAY_RETURN_IF_ERROR(SyncDirectory());
+  }
+  // It counts the writes of the old one.
+  if (files_->FileExists(mark_path(), {}, nullptr).ok()) {
+    FOREBAY_RETURN_IF_ERROR(Delete(mark_path()));
+  }
+  FOREBAY_RETURN_IF_ERROR(Delete(rebuilt_note_path()));
   return SyncDirectory();
 }
 

@@ -6,6 +6,8 @@
 //   does
 //                not make the damage forgotten; holds the reason
 //   db.damaged/  the last RocksDB that could not be opened, for people to look at
+//   db.rebuilt/  a RocksDB that is made anew from a damaged one; takes its place at the next
+//   opening REBUILT      there when db.rebuilt/ is complete; holds the reason
 #pragma once
 
 #include <cstdint>
@@ -29,6 +31,8 @@ class WalDirectory {
   std::string mark_path() const { return path_ + "/SYNCED"; }
   std::string note_path() const { return path_ + "/DAMAGED"; }
   std::string aside_path() const { return path_ + "/db.damaged"; }
+  std::string rebuilt_path() const { return path_ + "/db.rebuilt"; }
+  std::string rebuilt_note_path() const { return path_ + "/REBUILT"; }
 
   // Makes the directory and those above it.
   absl::Status Create() const;
@@ -51,7 +55,18 @@ class WalDirectory {
   // Moves db/ to db.damaged/, in place of the one before.
   absl::Status MoveDbAside() const;
 
+  // Deletes what is at rebuilt_path().
+  absl::Status RemoveRebuilt() const;
+  // The RocksDB at rebuilt_path() is complete and durable: from the next FinishRebuild on it is the
+  // one. Durable when it returns.
+  absl::Status NoteRebuilt(const std::string& reason) const;
+  // To be called before anything else is opened: puts a complete new RocksDB in the place of the
+  // old one, which goes to db.damaged/. May be cut short anywhere and called again.
+  absl::Status FinishRebuild() const;
+
  private:
+  absl::Status WriteFile(const std::string& path, const std::string& bytes) const;
+  absl::Status RemoveFolder(const std::string& path) const;
   absl::Status SyncDirectory() const;
   absl::StatusOr<std::vector<std::string>> Children(const std::string& path) const;
 

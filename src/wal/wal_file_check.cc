@@ -58,7 +58,7 @@ struct Fragment {
 
 class Checker {
  public:
-  explicit Checker(std::string_view file) : file_(file) {}
+  Checker(std::string_view file, bool holds_batches) : file_(file), holds_batches_(holds_batches) {}
 
   WalFileVerdict Check() {
     size_t at = 0;
@@ -105,6 +105,7 @@ class Checker {
     in_record_ = !fragment.finishes();
     if (in_record_) return true;
     good_end_ = fragment.end();
+    if (!holds_batches_) return true;
     if (batch_header_.size() < kBatchHeader) return false;
     const uint64_t sequence = Number(batch_header_, 0, 8);
     const bool follows = !next_sequence_ || *next_sequence_ == sequence;
@@ -122,13 +123,16 @@ class Checker {
 
   // A record is synced before the next is written, so one that follows proves that the bad one was.
   bool RecordFollows() const {
-    for (size_t at = record_start_ + 1; at + kHeader + kBatchHeader <= file_.size(); ++at) {
+    const size_t least = holds_batches_ ? kBatchHeader : 1;
+    for (size_t at = record_start_ + 1; at + kHeader + least <= file_.size(); ++at) {
       const Fragment fragment(file_, at);
-      if (!fragment.begins() || fragment.length < kBatchHeader) continue;
+      if (!fragment.begins() || fragment.length < least) continue;
       if (fragment.end() > std::min(fragment.block_end(), file_.size())) continue;
-      const uint64_t sequence = Number(file_, at + kHeader, 8);
-      const uint64_t after = next_sequence_.value_or(0);
-      if (sequence < after || sequence - after > kSequenceReach) continue;
+      if (holds_batches_) {
+        const uint64_t sequence = Number(file_, at + kHeader, 8);
+        const uint64_t after = next_sequence_.value_or(0);
+        if (sequence < after || sequence - after > kSequenceReach) continue;
+      }
       if (fragment.Matches(file_, fragment.end())) return true;
     }
     return false;
@@ -152,6 +156,7 @@ class Checker {
   }
 
   const std::string_view file_;
+  const bool holds_batches_;
   bool in_record_ = false;  // between a record's first and last fragment
   size_t record_start_ = 0;
   uint64_t good_end_ = 0;
@@ -161,6 +166,12 @@ class Checker {
 
 }  // namespace
 
-WalFileVerdict CheckWalFile(std::string_view bytes) { return Checker(bytes).Check(); }
+WalFileVerdict CheckWalFile(std::string_view bytes) {
+  return Checker(bytes, /*holds_batches=*/true).Check();
+}
+
+WalFileVerdict CheckManifestFile(std::string_view bytes) {
+  return Checker(bytes, /*holds_batches=*/false).Check();
+}
 
 }  // namespace forebay

@@ -24,4 +24,7 @@ struct WalFileVerdict {
 // `bytes` is the whole file. Assumes that each record was synced before the next was written.
 WalFileVerdict CheckWalFile(std::string_view bytes);
 
+// The same for a manifest, whose records are not batches with sequence numbers.
+WalFileVerdict CheckManifestFile(std::string_view bytes);
+
 }  // namespace forebay

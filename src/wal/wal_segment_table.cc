@@ -42,6 +42,17 @@ class WalSegmentTable::Acceptor {
     }
     return segment.instance;
   }
+  uint64_t operator()(const RestoreBlock& restore) const {
+    const Segment* segment = table_.Find(restore.key);
+    return segment == nullptr ? 0 : segment->instance;
+  }
+  uint64_t operator()(const RestoreSnapshot& restore) const {
+    Segment& segment = table_.FindOpen(restore.key);
+    FOREBAY_CHECK(restore.start == segment.extent.start,
+                  "snapshot that is not at the start of " + restore.key.ToString());
+    segment.pending_snapshot.emplace(ticket_, restore.snapshot);
+    return segment.instance;
+  }
   uint64_t operator()(const DropSegment& drop) const {
     const auto found = table_.segments_.find(drop.key);
     if (found == table_.segments_.end()) return 0;
@@ -71,8 +82,12 @@ void WalSegmentTable::Release(const std::vector<AcceptedWrite>& writes, uint64_t
     const auto* append = std::get_if<AppendBlock>(&accepted.write);
     const auto* trim = std::get_if<TrimSegment>(&accepted.write);
     const auto* open = std::get_if<OpenSegment>(&accepted.write);
-    if (append == nullptr && trim == nullptr && open == nullptr) continue;
-    const auto found = segments_.find(append ? append->key : trim ? trim->key : open->key);
+    const auto* restore = std::get_if<RestoreSnapshot>(&accepted.write);
+    if (append == nullptr && trim == nullptr && open == nullptr && restore == nullptr) continue;
+    const auto found = segments_.find(append    ? append->key
+                                      : trim    ? trim->key
+                                      : restore ? restore->key
+                                                : open->key);
     if (found == segments_.end() || found->second.instance != accepted.instance) continue;
     Segment& segment = found->second;
     while (!segment.pending.empty() && segment.pending.front().ticket <= ticket) {

@@ -71,7 +71,22 @@ struct TrimSegment {
 struct DropSegment {
   SegmentKey key;
 };
-using WalWrite = std::variant<OpenSegment, AppendBlock, RaiseFence, TrimSegment, DropSegment>;
+// Writes the bytes of a block again that may have been damaged. Only where exactly this block, by
+// its checksum, was appended and is still held; otherwise nothing happens. So it never changes what
+// the segment holds.
+struct RestoreBlock {
+  SegmentKey key;
+  Offset first;
+  Block block;
+};
+// Replaces the segment's snapshot by one that is true at its start, which must be `start`.
+struct RestoreSnapshot {
+  SegmentKey key;
+  Offset start;
+  std::string snapshot;
+};
+using WalWrite = std::variant<OpenSegment, AppendBlock, RaiseFence, TrimSegment, DropSegment,
+                              RestoreBlock, RestoreSnapshot>;
 
 // Who the store belongs to. A store that was found empty or damaged has a new incarnation; it then
 // neither answers for nor accepts blocks of segments that name the old one (design: limbo).
@@ -93,6 +108,17 @@ struct WalStats {
   uint64_t queued_bytes = 0;    // accepted by Write, not durable yet
   // Since the oldest write that is not settled was accepted; zero: none is waiting.
   absl::Duration oldest_wait;
+};
+
+// A step of a walk through the store's own files.
+struct FileCheck {
+  uint64_t bytes = 0;      // read in this step
+  bool pass_done = false;  // every file has been looked at since the pass began
+  uint64_t damaged = 0;    // files found damaged in this step
+  uint64_t repaired = 0;   // of these, written anew from memory
+  // Not OK: files are damaged that cannot be written anew while the store is open. The store takes
+  // no more writes; the next opening puts it in order.
+  absl::Status status;
 };
 
 // Thread-safe. Opening is the business of each implementation.
@@ -128,6 +154,11 @@ class WalStore {
 
   // The producers' snapshot that is true at the segment's start. Codes as Read.
   virtual absl::StatusOr<std::string> ReadSnapshot(const SegmentKey& key) = 0;
+
+  // Looks at the next bytes_max or so of the store's files for damage that reads do not see: the
+  // log, tables, the manifest, small files. Blocks for I/O; one caller at a time. Begins a new pass
+  // after the last one ended.
+  virtual FileCheck CheckFiles(size_t bytes_max) = 0;
 
   virtual WalStats stats() const = 0;
 };

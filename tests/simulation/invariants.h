@@ -63,6 +63,8 @@ class Invariants {
   std::string Undelivered() const;
   std::string Unsettled() const;
   // Segments that have not all their copies, on that many nodes and zones.
+  // A block or snapshot that cannot be read on a replica that its segment names; empty: none.
+  std::string Damaged() const;
   std::string UnderReplicated(size_t nodes, size_t zones) const;
 
   const std::vector<EventHistory>& events() const { return events_; }

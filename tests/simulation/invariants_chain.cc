@@ -224,6 +224,32 @@ std::string Invariants::Unsettled() const {
   return "";
 }
 
+std::string Invariants::Damaged() const {
+  for (const auto& [partition, view] : partitions_) {
+    const Offset floor = Floor(partition);
+    for (const Segment& segment : view.chain.segments) {
+      const SegmentKey key{partition, segment.epoch};
+      if (segment.end && *segment.end <= floor) continue;  // about to be trimmed
+      for (const Replica& replica : segment.replicas) {
+        const MemoryDisk& disk = disk_of_(replica.node);
+        const auto held = disk.durable.segments.find(key);
+        if (held == disk.durable.segments.end()) continue;
+        for (const auto& [first, block] : held->second.blocks) {
+          if (segment.end && first >= *segment.end) break;
+          if (!disk.damaged_blocks.contains({key, first})) continue;
+          return absl::StrCat("offset ", first.value(), " of ", key.ToString(), " is damaged on ",
+                              replica.node.value());
+        }
+        if (disk.damaged_snapshots.contains(key)) {
+          return absl::StrCat("the snapshot of ", key.ToString(), " is damaged on ",
+                              replica.node.value());
+        }
+      }
+    }
+  }
+  return "";
+}
+
 std::string Invariants::UnderReplicated(size_t nodes, size_t zones) const {
   for (const auto& [partition, view] : partitions_) {
     const Offset floor = Floor(partition);

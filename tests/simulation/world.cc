@@ -86,6 +86,7 @@ void World::MakeNodes() {
     options.replicator.streams = {plan_.stream};
     options.replicator.segment = plan_.segment;
     options.replicator.liveness = plan_.liveness;
+    options.replicator.disk.scrub_every = absl::Seconds(2);
     options.replicator.window_bytes = 256 << 10;
     options.replicator.mirror_window_bytes = 32 << 10;
     for (int i = 0; i < plan_.sinks; i++) {
@@ -293,6 +294,7 @@ std::string World::Missing() const {
     missing = invariants_->UnderReplicated(static_cast<size_t>(plan_.stream.copies),
                                            static_cast<size_t>(plan_.zones));
   }
+  if (missing.empty()) missing = invariants_->Damaged();
   return missing;
 }
 
