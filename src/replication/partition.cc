@@ -245,6 +245,11 @@ bool PartitionDriver::Busy() const {
          !mender_.Idle();
 }
 
+bool PartitionDriver::Resting() const {
+  return HasChain() && !Busy() && !swapping_ && !asking_before_roll_ && !asking_before_hand_over_ &&
+         !gone_since_.has_value() && !fenced_since_.has_value();
+}
+
 void PartitionDriver::OnTick() {
   const absl::Time now = node_.Now();
   if (owner_ != nullptr) {

@@ -47,6 +47,8 @@ class PartitionDriver {
   // A few times a second: is everything as it should be?
   void Survey();
   bool Busy() const;
+  // Nothing is under way, and only time or news could change that.
+  bool Resting() const;
 
  private:
   struct Waiting {

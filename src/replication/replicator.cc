@@ -1,5 +1,7 @@
 #include "replication/replicator.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -15,6 +17,11 @@ namespace {
 
 constexpr absl::Duration kTickEvery = absl::Milliseconds(20);
 constexpr int kTicksPerSurvey = 10;
+// A partition to which nothing happened for so many surveys sleeps: it is looked at only once in
+// as many, so that idle partitions cost next to nothing (hazard 14).
+constexpr int kSurveysAwake = 25;
+// So many are looked at in each survey in any case.
+constexpr size_t kSurveyedAtLeast = 16;
 constexpr size_t kPrefixes = 4;  // that are watched
 constexpr absl::Duration kRegisterRetry = absl::Milliseconds(200);
 
@@ -57,27 +64,30 @@ class Replicator::Impl {
 
   void Stop() {
     node_->Stop();
-    for (auto& [id, partition] : partitions_) partition->Stop();
+    for (auto& [id, seat] : partitions_) seat.partition->Stop();
   }
 
+  // Something happens to it: it wakes up.
   PartitionDriver* Find(const PartitionId& partition) {
     const auto found = partitions_.find(partition);
-    return found == partitions_.end() ? nullptr : found->second.get();
+    if (found == partitions_.end()) return nullptr;
+    Wake(found->first, found->second);
+    return found->second.partition.get();
   }
 
   void HandOverAll(absl::AnyInvocable<void(absl::Status)> done);
 
   std::vector<PartitionStatus> Statuses() const {
     std::vector<PartitionStatus> statuses;
-    for (const auto& [id, partition] : partitions_) statuses.push_back(partition->Status());
+    for (const auto& [id, seat] : partitions_) statuses.push_back(seat.partition->Status());
     return statuses;
   }
 
   void SetAlive(const NodeId& node, ProcessLife life, bool alive) {
     node_->SetAlive(node, life, alive);
-    PublishNodes();
+    NodesChanged();
     if (!alive) return;
-    for (auto& [id, partition] : partitions_) partition->OnPeerBack(node);
+    for (auto& [id, seat] : partitions_) seat.partition->OnPeerBack(node);
   }
 
   // Any thread.
@@ -95,6 +105,19 @@ class Replicator::Impl {
   }
 
  private:
+  struct Seat {
+    std::unique_ptr<PartitionDriver> partition;
+    int surveys_awake = 0;  // left, until it sleeps; 0: it does
+  };
+
+  void Wake(const PartitionId& id, Seat& seat) {
+    if (std::exchange(seat.surveys_awake, kSurveysAwake) == 0) awake_.insert(id);
+  }
+  void WakeAll() {
+    for (auto& [id, seat] : partitions_) Wake(id, seat);
+  }
+  void SurveyAwake();
+  void SurveySleepers();
   // Writes this node's record, until it is written.
   void Register();
   void CreateStream(const StreamOptions& stream);
@@ -105,7 +128,7 @@ class Replicator::Impl {
   void OnChain(const MetadataRecord& record);
   void OnMessage(const NodeId& from, Message message);
   void Tick();
-  void PublishNodes();
+  void NodesChanged();
   void PublishScrub() {
     MutexLock lock(mutex_);
     published_scrub_ = node_->scrub_stats();
@@ -117,7 +140,9 @@ class Replicator::Impl {
   const std::shared_ptr<NodeState> node_;
   const NodeId self_;
   OwnershipListener listener_;
-  std::map<PartitionId, std::unique_ptr<PartitionDriver>> partitions_;
+  std::map<PartitionId, Seat> partitions_;
+  std::set<PartitionId> awake_;
+  PartitionId surveyed_to_;                       // of those that sleep
   std::map<PartitionId, VersionedChain> chains_;  // of partitions whose stream is not known yet
   std::set<std::string> seen_prefixes_;           // watches that have told what there is
   int ticks_ = 0;
@@ -190,7 +215,7 @@ void Replicator::Impl::OnNode(const MetadataRecord& record) {
     return;
   }
   if (node->id != node_->self().id) node_->SetRecord(*node);
-  PublishNodes();
+  NodesChanged();
 }
 
 void Replicator::Impl::OnMaintenance(const MetadataRecord& record) {
@@ -205,7 +230,7 @@ void Replicator::Impl::OnMaintenance(const MetadataRecord& record) {
     maintenance = *decoded;
   }
   node_->SetMaintenance(record.key, maintenance);
-  PublishNodes();
+  NodesChanged();
 }
 
 void Replicator::Impl::OnStream(const MetadataRecord& record) {
@@ -218,11 +243,12 @@ void Replicator::Impl::OnStream(const MetadataRecord& record) {
   }
   for (uint32_t i = 0; i < stream->partitions; i++) {
     const PartitionId id{stream->name, i};
-    auto& partition = partitions_[id];
-    if (partition != nullptr) continue;
-    partition = std::make_unique<PartitionDriver>(*node_, listener_, id, *stream);
+    Seat& seat = partitions_[id];
+    if (seat.partition != nullptr) continue;
+    seat.partition = std::make_unique<PartitionDriver>(*node_, listener_, id, *stream);
+    Wake(id, seat);
     auto chain = chains_.extract(id);
-    if (!chain.empty()) partition->OnChain(std::move(chain.mapped()));
+    if (!chain.empty()) seat.partition->OnChain(std::move(chain.mapped()));
   }
 }
 
@@ -278,15 +304,19 @@ void Replicator::Impl::OnMessage(const NodeId& from, Message message) {
 void Replicator::Impl::Tick() {
   if (node_->LookAtDisk()) {
     Register();
-    PublishNodes();
+    NodesChanged();
   }
   node_->Scrub();
   PublishScrub();
   const bool known = seen_prefixes_.size() == kPrefixes;
   const bool survey = known && ++ticks_ % kTicksPerSurvey == 0;
-  for (auto& [id, partition] : partitions_) {
-    if (partition->Busy()) partition->OnTick();
-    if (survey) partition->Survey();
+  for (const PartitionId& id : awake_) {
+    PartitionDriver& partition = *partitions_.at(id).partition;
+    if (partition.Busy()) partition.OnTick();
+  }
+  if (survey) {
+    SurveyAwake();
+    SurveySleepers();
   }
   if (!node_->store_status().ok() && !store_failure_told_) {
     store_failure_told_ = true;
@@ -297,7 +327,30 @@ void Replicator::Impl::Tick() {
   node_->PostAfter(kTickEvery, [this] { Tick(); });
 }
 
-void Replicator::Impl::PublishNodes() {
+void Replicator::Impl::SurveyAwake() {
+  for (auto at = awake_.begin(); at != awake_.end();) {
+    Seat& seat = partitions_.at(*at);
+    seat.partition->Survey();
+    seat.surveys_awake = seat.partition->Resting() ? seat.surveys_awake - 1 : kSurveysAwake;
+    at = seat.surveys_awake == 0 ? awake_.erase(at) : std::next(at);
+  }
+}
+
+// The next few of them, so that whatever time alone changes is seen as well.
+void Replicator::Impl::SurveySleepers() {
+  size_t left = std::max(partitions_.size() / kSurveysAwake + 1, kSurveyedAtLeast);
+  auto at = partitions_.upper_bound(surveyed_to_);
+  for (left = std::min(left, partitions_.size()); left > 0; --left, ++at) {
+    if (at == partitions_.end()) at = partitions_.begin();
+    surveyed_to_ = at->first;
+    if (at->second.surveys_awake > 0) continue;
+    at->second.partition->Survey();
+    if (!at->second.partition->Resting()) Wake(at->first, at->second);
+  }
+}
+
+void Replicator::Impl::NodesChanged() {
+  WakeAll();
   std::vector<NodeStatus> statuses = node_->Statuses();
   MutexLock lock(mutex_);
   published_nodes_ = std::move(statuses);
@@ -316,10 +369,11 @@ void Replicator::Impl::HandOverAll(absl::AnyInvocable<void(absl::Status)> done) 
     round->status.Update(status);
     if (--round->waiting == 0) round->done(round->status);
   };
-  for (auto& [id, partition] : partitions_) {
-    if (!partition->Status().owned_here) continue;
+  WakeAll();
+  for (auto& [id, seat] : partitions_) {
+    if (!seat.partition->Status().owned_here) continue;
     round->waiting++;
-    partition->HandOver(NodeId(), finish);
+    seat.partition->HandOver(NodeId(), finish);
   }
   node_->SetDraining(true);
   Register();

@@ -98,6 +98,23 @@ TEST_F(ScenarioTest, AZoneThatDiesWithoutOwningAnythingIsHardlyNoticed) {  // G7
   ExpectAllWell();
 }
 
+TEST_F(ScenarioTest, PartitionsThatSleepAreTakenOverWhenTheirOwnerDies) {  // G7, hazard 14
+  Plan plan = CalmPlan();
+  plan.stream.partitions = 200;
+  plan.append_every = absl::Milliseconds(100);
+  Begin(plan);
+  Run(absl::Seconds(8));
+  SimNode& owner = Owner();
+  owner.Kill();
+  Run(absl::Seconds(2));
+  for (uint32_t i = 0; i < plan.stream.partitions; i++) {
+    const Segment& open = world_->invariants().ChainOf({plan.stream.name, i})->segments.back();
+    EXPECT_NE(open.owner, owner.id()) << i;
+  }
+  owner.Start();
+  ExpectAllWell();
+}
+
 TEST_F(ScenarioTest, APowerCutOfAllZonesLosesNothingAcknowledged) {  // G1, hazard 5
   Begin();
   for (int i = 0; i < 3; i++) {
