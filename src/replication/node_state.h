@@ -2,6 +2,7 @@
 // ways to write, send, read and swap. Part of the driver; knows no protocol decisions.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -164,7 +165,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   size_t write_batches_ = 0;  // of the replica core's
   size_t write_bytes_ = 0;    // of their blocks
   uint64_t requests_ = 0;
-  bool stopped_ = false;
+  std::atomic<bool> stopped_ = false;  // also read by reads under way
 };
 
 }  // namespace forebay
