@@ -1,6 +1,7 @@
 """The command line; scripts/bench calls it."""
 import argparse
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +95,8 @@ def compare(asked):
     asked.command = " ".join(["scripts/bench", *sys.argv[1:]])
     if not asked.no_setup:
         prepare(asked)
+    # So that what was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out = asked.out or RESULTS / time.strftime("%Y%m%d-%H%M%S.jsonl")
     out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "w", encoding="utf-8") as file:

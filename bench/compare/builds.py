@@ -1,7 +1,6 @@
 """Two builds in one interleaved run: A B A B ..., and what B is in units of A."""
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -49,7 +48,7 @@ def higher_is_better(name):
 def judged(name, ratio):
     """In the reader's words."""
     verdict = ratio.verdict()
-    if verdict == "no difference seen":
+    if not verdict.startswith("B "):
         return verdict
     return "B better" if (verdict == "B higher") == higher_is_better(name) else "B worse"
 
@@ -66,9 +65,9 @@ def table(rounds):
 
 
 def text_of(rows):
-    rows = [(re.sub(r"_", " ", name), f"{a:.4g}", f"{b:.4g}", f"{ratio.middle:.3f}",
-             f"{ratio.low:.3f} to {ratio.high:.3f}", verdict) for name, a, b, ratio, verdict in rows]
-    rows.insert(0, ("figure", "A", "B", "B / A", "spread", ""))
+    rows = [(name, f"{a:.4g}", f"{b:.4g}", f"{ratio.middle:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}",
+             f"±{ratio.noise:.1%}", verdict) for name, a, b, ratio, verdict in rows]
+    rows.insert(0, ("figure", "A", "B", "B / A", "spread", "A / A", ""))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
@@ -88,6 +87,7 @@ def check(asked):
         print(f"{measure.__name__}, {asked.rounds} rounds of A B, {os.cpu_count()} cores, load average "
               f"{os.getloadavg()[0]:.1f}, user time {busy:.0f} s in {time.monotonic() - begin:.0f} s")
         print(text_of(table(rounds)) + "\n")
-    print("The spread is the lowest and the highest ratio of neighbouring runs. A difference counts when all\n"
-          "rounds agree on its side.")
+    print("spread: lowest and highest B / A of a round. A / A: how far A was from itself a round later (median). A\n"
+          f"difference counts when all rounds agree, at least {figures.ROUNDS_MIN}, and it is larger than A / A. Of 30 figures that\n"
+          "did not change, one may still look as if it had: run again what surprises.")
     return 0

@@ -31,7 +31,8 @@ class Worker {
         peer_(peer),
         events_(events),
         number_(number),
-        window_(options.in_flight) {}
+        window_(options.in_flight),
+        patience_(options.patience) {}
 
   void Run(Span span) {
     span_ = span;
@@ -190,7 +191,7 @@ class Worker {
   Window window_;
   std::unique_ptr<Publisher> connection_;
   size_t attempts_ = 0;
-  double patience_ = 1;
+  double patience_;
   std::vector<Answer> answers_;
   std::vector<Ticket> refused_;
   Instant refused_at_ = 0;

@@ -20,6 +20,8 @@ struct LoadOptions {
   absl::Duration measured = absl::Seconds(10);
   // After the measured time: for the answers to what was due in it.
   absl::Duration settle_limit = absl::Seconds(10);
+  // Times the peer's answer_limit: more where nobody is killed and a peer is only slow.
+  double patience = 1;
   bool keep_ids = false;  // of acknowledged events
 };
 

@@ -147,6 +147,7 @@ int Main(int argc, char** argv) {
   publish->add_option("--warm-up", asked.warm_up, "Seconds");
   publish->add_option("--seconds", asked.measured);
   publish->add_option("--settle", asked.settle, "Seconds to wait for answers at the end");
+  publish->add_option("--patience", asked.load.patience, "Times the usual limit of an answer");
   app.add_subcommand("read", "Count what is stored against --ids");
   CLI::App* sample = app.add_subcommand("sample", "Write events to standard output");
   sample->add_option("--events", asked.events);

@@ -17,6 +17,8 @@ from compare.workloads import WORKLOADS
 KILL_AFTER_S = 3
 # A failover needs its time: elections, and what comes after.
 KILL_WINDOW_S = 12
+# Where nobody is killed, a peer that does not answer is slow: what is sent again would make it slower.
+PATIENCE = 8
 
 
 class Runner:
@@ -58,8 +60,9 @@ class Runner:
     @contextlib.contextmanager
     def cluster(self, variant):
         folder = tempfile.mkdtemp(prefix="forebay-compare-", dir=self.base)
-        peer = variant.peer(folder, self.build, {**variant.options, "program": self.asked.forebay})
+        peer = None
         try:
+            peer = variant.peer(folder, self.build, {**variant.options, "program": self.asked.forebay})
             peer.start()
             yield peer
         except machine.Unavailable:
@@ -67,7 +70,8 @@ class Runner:
                 say(f"logs are in {folder}")
             raise
         finally:
-            peer.stop()
+            if peer:
+                peer.stop()
             if not self.asked.keep:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,6 +122,8 @@ class Runner:
                      rate, "--warm-up", self.asked.warm_up, "--seconds", seconds]
         if workload.kill:
             arguments += ["--ids", ids, "--settle", 30]
+        else:
+            arguments += ["--patience", PATIENCE]
         leader = peer.leader(name) or 0
         sync_us = machine.sync_microseconds(peer.folder)
         pids = peer.pids()

@@ -23,7 +23,7 @@ def kafka(name, title, codec, flush):
         name, title, Kafka, {"codec": codec, "flush": flush}, flush,
         "all in-sync replicas have it (acks=all, min.insync.replicas=2, idempotent producer)"
         + (", written and flushed after every message (log.flush.interval.messages=1)" if flush else ", in memory"),
-        "durability beyond replication is not recommended by its makers, who call replication enough" if flush else
+        "nothing more; its makers advise against the setting, as replication is enough to them" if flush else
         "what the page caches of all replicas lose together: a power cut of them all loses acknowledged events")
 
 
@@ -32,13 +32,14 @@ VARIANTS = {each.name: each for each in (
             "two of three zones have it in a write-ahead log and have synced it",
             "reading by several consumers, or again: events are kept until the sinks have them"),
     Variant("forebay-backlog", "Forebay, drain stopped", Forebay, {"sink": False}, True,
-            "as above; nothing is trimmed", "as above"),
+            "the same; nothing is trimmed", "the same"),
     Variant("redis-always", "Redis, AOF always, WAIT 2", Redis, {"fsync": "always", "wait": 2}, True,
             "master and both replicas have processed it; each flushes its file before it answers",
-            "WAIT is not consensus: a failover may choose a replica that has not got it, and deduplication is absent"),
+            "that a failover chooses a replica that has it (WAIT is not consensus); deduplication; the flush on replicas is "
+            "how this version works, not documented"),
     Variant("redis-everysec", "Redis, AOF every second, WAIT 1", Redis, {"fsync": "everysec", "wait": 1}, False,
             "the master and a replica have processed it, in memory",
-            "about the last second before a power cut; and as above"),
+            "about the last second before a power cut, and the same"),
     Variant("rabbitmq-quorum", "RabbitMQ quorum queue", RabbitMq, {}, True,
             "a majority has it in its write-ahead log and has synced it",
             "deduplication: what is sent again after a lost confirm is there twice"),

@@ -40,19 +40,27 @@ class Figures(unittest.TestCase):
         self.assertTrue(figures.disturbed(foreign, 10, 2))
         self.assertFalse(figures.disturbed(1.1, 10, 2))
 
-    def test_a_ratio_counts_only_when_all_rounds_agree(self):
+    def test_a_ratio_has_its_spread_and_how_far_a_is_from_itself(self):
         ratio = figures.Ratio.of([(100, 110), (200, 240), (100, 105)])
         self.assertAlmostEqual(ratio.middle, 1.1)
         self.assertEqual((ratio.low, ratio.high), (1.05, 1.2))
-        self.assertEqual(ratio.verdict(), "B higher")
-        self.assertEqual(figures.Ratio.of([(100, 90), (100, 101)]).verdict(), "no difference seen")
+        self.assertEqual(ratio.noise, 0.75)  # twice as much, then half of it
         self.assertIsNone(figures.Ratio.of([(0, 5)]))
+
+    def test_a_difference_needs_rounds_that_agree_and_more_than_noise(self):
+        def verdict(*pairs):
+            return figures.Ratio.of(pairs).verdict()
+        self.assertEqual(verdict(*[(100, 110)] * 5), "B higher")
+        self.assertEqual(verdict(*[(100, 90)] * 5), "B lower")
+        self.assertEqual(verdict(*[(100, 110)] * 4), "too few rounds")
+        self.assertEqual(verdict(*[(100, 110)] * 4, (100, 99)), "no difference seen")
+        self.assertEqual(verdict(*[(100, 110), (150, 165)] * 3), "no difference seen")
 
 
 class Builds(unittest.TestCase):
     def test_more_throughput_is_better_and_more_time_is_worse(self):
-        rounds = [({"closed events_per_second": 100, "open p99_ms": 5}, {"closed events_per_second": 120, "open p99_ms": 6}),
-                  ({"closed events_per_second": 90, "open p99_ms": 4}, {"closed events_per_second": 99, "open p99_ms": 5})]
+        rounds = [({"closed events_per_second": a, "open p99_ms": 5}, {"closed events_per_second": b, "open p99_ms": 6})
+                  for a, b in ((100, 120), (100, 110), (100, 115), (100, 112), (100, 118))]
         rows = {row[0]: row for row in builds.table(rounds)}
         self.assertEqual(rows["closed events_per_second"][4], "B better")
         self.assertEqual(rows["open p99_ms"][4], "B worse")
@@ -71,7 +79,7 @@ class Report(unittest.TestCase):
     def test_one_lost_event_in_any_run_shows(self):
         lines = [run_line(workload="failover", gap_ms=gap, max_ms=gap, lost=lost, duplicates=0)
                  for gap, lost in ((100, 0), (900, 1), (200, 0))]
-        self.assertIn("| 900 / 200 | 1 / 0 |", report.row(report.Results(lines), "etcd"))
+        self.assertIn("| 900 / 900 | 1 / 0 |", report.row(report.Results(lines), "etcd"))
 
     def test_a_rate_that_was_not_reached_has_no_latency(self):
         results = report.Results([run_line(workload="rate1k", rate=2000, events_per_s=780, p50_ms=5000, p999_ms=9000)])

@@ -1,5 +1,8 @@
 // Kafka over librdkafka: an idempotent producer with acks=all, which repeats by itself.
 #include <librdkafka/rdkafka.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -51,6 +54,8 @@ absl::StatusOr<Owned<rd_kafka_t>> Open(rd_kafka_type_t type, const Settings& set
   }
   if (delivered != nullptr) rd_kafka_conf_set_dr_msg_cb(conf.get(), delivered);
   rd_kafka_conf_set_opaque(conf.get(), opaque);
+  // What it has to say about a killed broker would fill the terminal.
+  rd_kafka_conf_set_log_cb(conf.get(), [](const rd_kafka_t*, int, const char*, const char*) {});
   Owned<rd_kafka_t> out(rd_kafka_new(type, conf.get(), error.data(), error.size()));
   if (!out) return absl::UnavailableError(absl::StrCat("kafka: ", error.data()));
   (void)conf.release();  // it is the client's now
@@ -63,12 +68,19 @@ class KafkaPublisher final : public Publisher {
     auto client = Open(RD_KAFKA_PRODUCER, settings, &KafkaPublisher::OnDelivered, this);
     if (!client.ok()) return client.status();
     client_ = *std::move(client);
+    wake_up_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_up_ < 0) return absl::UnavailableError("kafka: no eventfd");
+    queue_.reset(rd_kafka_queue_get_main(client_.get()));
+    constexpr uint64_t kOne = 1;
+    rd_kafka_queue_io_event_enable(queue_.get(), wake_up_, &kOne, sizeof kOne);
     topic_.reset(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
     return topic_ ? absl::OkStatus() : Failed("topic", rd_kafka_last_error());
   }
   ~KafkaPublisher() override {
     // What is left over is not waited for.
     if (client_) rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    if (queue_) rd_kafka_queue_io_event_enable(queue_.get(), -1, nullptr, 0);
+    if (wake_up_ >= 0) close(wake_up_);
   }
 
   absl::Status Send(Ticket ticket, std::string_view event) override {
@@ -79,10 +91,14 @@ class KafkaPublisher final : public Publisher {
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   absl::Status Poll(absl::Duration limit, std::vector<Answer>& answers) override {
+    // Waiting in rd_kafka_poll would count in milliseconds, and send the next event late.
+    pollfd ready{.fd = wake_up_, .events = POLLIN, .revents = 0};
+    const timespec time = absl::ToTimespec(limit);
+    if (ppoll(&ready, 1, &time, nullptr) > 0) {
+      uint64_t count = 0;
+      if (read(wake_up_, &count, sizeof count) < 0) return absl::InternalError("kafka: eventfd");
+    }
     answers_ = &answers;
-    // The library counts in milliseconds: rounded up, so that nobody spins until then.
-    const auto wait = absl::ToInt64Milliseconds(limit + absl::Microseconds(999));
-    rd_kafka_poll(client_.get(), static_cast<int>(wait));
     while (rd_kafka_poll(client_.get(), 0) > 0) {
     }
     answers_ = nullptr;
@@ -99,7 +115,9 @@ class KafkaPublisher final : public Publisher {
   }
 
   std::vector<Answer>* answers_ = nullptr;  // only within Poll
+  int wake_up_ = -1;                        // readable when there are deliveries
   Owned<rd_kafka_t> client_;
+  Owned<rd_kafka_queue_t> queue_;
   Owned<rd_kafka_topic_t> topic_;
 };
 
