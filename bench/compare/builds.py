@@ -86,7 +86,8 @@ def check(asked):
         busy = machine.take_sample([], "").machine_user_s - before.machine_user_s
         print(f"{measure.__name__}, {asked.rounds} rounds of A B, {os.cpu_count()} cores, load average "
               f"{os.getloadavg()[0]:.1f}, user time {busy:.0f} s in {time.monotonic() - begin:.0f} s")
-        print(text_of(table(rounds)) + "\n")
+        rows = list(table(rounds))
+        print((text_of(rows) if rows else "nothing that both builds have (`scripts/bench micro` builds the programs)") + "\n")
     print("spread: lowest and highest B / A of a round. A / A: how far A was from itself a round later (median). A\n"
           f"difference counts when all rounds agree, at least {figures.ROUNDS_MIN}, and it is larger than A / A. Of 30 figures that\n"
           "did not change, one may still look as if it had: run again what surprises.")

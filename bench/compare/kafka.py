@@ -1,16 +1,18 @@
 """Kafka: three brokers that are their own controllers (KRaft)."""
+import base64
 import glob
 import os
 import pathlib
 import subprocess
 import uuid
-import base64
 
 from compare import machine
 from compare.peer import Peer
+from compare.workloads import WORKLOADS
 
 POM = pathlib.Path(__file__).parent / "kafka" / "pom.xml"
 JARS = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "forebay-compare" / "kafka"
+WARM_UP_S = 3
 # What its own start script gives a broker.
 JAVA = ("java", "-server", "-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
         "-XX:InitiatingHeapOccupancyPercent=35", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
@@ -62,6 +64,13 @@ class Kafka(Peer):
             self.nodes.append(self.processes.start(
                 f"kafka{i}", [*JAVA, "-cp", jars, "kafka.Kafka", self.folders[i] / "server.properties"]))
         machine.wait_until(lambda: all(machine.answers(port) for port in self.ports), 90, "kafka", 0.5)
+        self.warm_up()
+
+    def warm_up(self):
+        """Producer ids are handed out, and the virtual machines have compiled what they run."""
+        load = WORKLOADS["max1k"]
+        self.create("warm-up", load)
+        self.run_publisher(["publish", "--warm-up", 0, "--seconds", WARM_UP_S], "warm-up", load)
 
     def settings(self):
         return {"codec": self.options["codec"]}

@@ -99,7 +99,7 @@ class Peer:
         command = self.publisher_command(arguments, name, workload, addresses or self.addresses())
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
-            raise machine.Unavailable(f"{' '.join(arguments)}: {done.stderr.strip()}")
+            raise machine.Unavailable(f"{' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return result_of(done.stdout.splitlines())
 
 
