@@ -72,8 +72,8 @@ class Kafka(Peer):
         self.create("warm-up", load)
         self.run_publisher(["publish", "--warm-up", 0, "--seconds", WARM_UP_S], "warm-up", load)
 
-    def settings(self):
-        return {"codec": self.options["codec"]}
+    def settings(self, workload):
+        return {**super().settings(workload), "codec": self.options["codec"]}
 
     def create(self, name, workload):
         machine.wait_until(lambda: super(Kafka, self).create(name, workload) is None, 60, "the topic", 1)

@@ -44,9 +44,9 @@ class Peer:
         """Of the nodes, with the `first` one first."""
         return [f"127.0.0.1:{self.ports[(first + k) % 3]}" for k in range(3)]
 
-    def settings(self):
+    def settings(self, workload):
         """For the publishers."""
-        return {}
+        return {"partitions": workload.partitions}
 
     def create(self, name, workload):
         """Makes what is published to."""
@@ -75,7 +75,7 @@ class Peer:
             leader = self.leader(name)
             return None if leader in (None, killed) else self.addresses()[leader]
 
-        lead = machine.wait_until(new_leader, 30, "a new leader")
+        lead = machine.wait_until(new_leader, 60, "a new leader")
         left.sort(key=lambda address: address != lead)
         return self.run_publisher(["read", "--ids", ids], name, workload, left)
 
@@ -91,7 +91,7 @@ class Peer:
         command = [self.build / "bin" / f"publish_{self.publisher}", *arguments, "--name", name,
                    "--nodes", ",".join(addresses or self.addresses(self.leader(name) or 0)),
                    "--event-bytes", workload.event_bytes]
-        for key, value in {**self.settings(), "partitions": workload.partitions}.items():
+        for key, value in self.settings(workload).items():
             command += ["--set", f"{key}={value}"]
         return [str(word) for word in command]
 

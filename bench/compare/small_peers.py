@@ -28,8 +28,9 @@ class Redis(Peer):
         return subprocess.run(["redis-cli", "-p", str(self.ports[i]), *words], capture_output=True, text=True,
                               timeout=20, check=False).stdout
 
-    def settings(self):
-        return {"wait": self.options["wait"]}
+    def settings(self, workload):
+        # One replica is left when the master has been killed: more would never be acknowledged.
+        return {"wait": 1 if workload.kill else self.options["wait"]}
 
     def create(self, name, workload):
         pass  # the first XADD makes it
@@ -111,10 +112,12 @@ class Etcd(Peer):
 
     def leader(self, name):
         for address in self.addresses():
-            done = subprocess.run(["etcdctl", "--endpoints", address, "endpoint", "status", "-w", "json"],
+            done = subprocess.run(["etcdctl", "--endpoints", address, "--command-timeout", "3s", "endpoint", "status",
+                                   "-w", "json"],
                                   capture_output=True, text=True, timeout=20, check=False,
                                   env={**os.environ, "ETCDCTL_API": "3"})
-            status = json.loads(done.stdout)[0]["Status"] if done.stdout.startswith("[") else {}
+            answers = json.loads(done.stdout) if done.stdout.startswith("[") else []  # none of a dead one
+            status = answers[0]["Status"] if answers else {}
             if status.get("leader") and status["leader"] == status["header"]["member_id"]:
                 return self.addresses().index(address)
         return None
