@@ -64,6 +64,10 @@ TEST(Rounds, MembershipChangesDuringCutsLoseNothingAcknowledged) {
   ExpectNothingLost(RunDrill("--rounds membership --times 2 --seed 1"), 2);
 }
 
+TEST(Rounds, FlippedBitsOnOneNodeLoseNothingAcknowledged) {
+  ExpectNothingLost(RunDrill("--rounds flip-bits --times 3 --seed 1"), 3);
+}
+
 TEST(Rounds, OptionsThatDoNotFitAreRefusedWithWhatToDo) {
   const Ran events = RunDrill("--rounds power-cut --events 5");
   EXPECT_EQ(events.code, 2);

@@ -214,6 +214,10 @@ absl::StatusOr<std::string> LocalCluster::NodeConfigText(const Process& node) {
   if (options_.disks) {
     absl::StrAppend(&text, "memtable_bytes: 8MiB\ndisk: {reserve_bytes: 128MiB}\n");
   }
+  if (options_.scrub_often) {
+    absl::StrAppend(&text, "memtable_bytes: 2MiB\n",
+                    "disk: {scrub_bytes_per_second: 256MiB, scrub_every: 1s}\n");
+  }
   if (options_.cuttable) absl::StrAppend(&text, "dial_instead:\n");
   for (const Process& peer : processes_) {
     if (!options_.cuttable || !peer.is_node || peer.zone == node.zone) continue;

@@ -42,7 +42,8 @@ struct LocalClusterOptions {
   bool etcd = false;        // else SQLite
   bool tls = false;
   bool cuttable = false;
-  bool disks = false;  // each node has a LocalDisk; this thread is allowed to
+  bool scrub_often = false;  // all that is stored, every second or so
+  bool disks = false;        // each node has a LocalDisk; this thread is allowed to
   StreamOptions stream = {};
   std::vector<LocalSink> sinks = {};
 };
@@ -85,6 +86,8 @@ class LocalCluster {
   void Freeze(const std::string& name);
   void Thaw(const std::string& name);
   void AskToStop(const std::string& name);
+  // Until it is started again nobody minds when it ends.
+  void MayEnd(const std::string& name) { Find(name).may_end = true; }
   bool Ended(const std::string& name);
   absl::Status Start(const std::string& name);
   // A spare takes part from now on, with an empty folder.

@@ -32,6 +32,8 @@ class RoundStage {
   void Begin(std::string what);
   // The description, once more is known.
   void Describe(std::string what) { round_.what = std::move(what); }
+  // Something to add to the description.
+  void Add(const std::string& what) { round_.what += what; }
   // The fault is in effect: what was sent before may have been acknowledged before.
   void InEffect() { round_.in_effect = bed_.clock().Now(); }
   // Nothing is broken any more. From now on counts how long full replication takes.
@@ -70,6 +72,7 @@ struct RoundKind {
 
 RoundKind PowerCutRounds();
 RoundKind MembershipRounds();
+RoundKind FlipBitRounds();
 
 // All kinds.
 std::vector<RoundKind> RoundKinds();

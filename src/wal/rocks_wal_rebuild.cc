@@ -8,8 +8,14 @@
 namespace forebay {
 
 FileCheck RocksWalEngine::CheckFiles(size_t bytes_max) {
-  if (absl::Status working = Working(); !working.ok()) {
-    return {.pass_done = true, .status = std::move(working)};
+  if (absl::Status failure = Fail(absl::OkStatus()); !failure.ok()) {
+    return {.pass_done = true, .status = std::move(failure)};
+  }
+  if (!events_->background_error().ok()) {
+    // The store fails once what is to be done about it is done: whoever hears of it ends the
+    // process.
+    commit_thread_.Post([this] { CheckBackground().IgnoreError(); });
+    return {.status = absl::OkStatus()};
   }
   WalScrub::Found found = scrub_.Step(bytes_max);
   if (found.mark_damaged) {
