@@ -79,9 +79,9 @@ ReplicaCore::Writes MendCore::Mend(const Segment& segment, const RepairView& vie
   if (!extent.has_value()) return {};
   const DamagedSegment& damage = replica.damaged().at(key);
   const Offset first = damage.snapshot ? extent->start : *damage.blocks.begin();
-  if (mending.block != first) CopyBlock(key, first, view, replica, now, out);
+  if (mending.block != first) CopyBlock({key, first}, view, replica, now, out);
   ReplicaCore::Writes writes;
-  if (damage.snapshot) writes = LoadSnapshot(key, extent->start, view, replica, now, out);
+  if (damage.snapshot) writes = LoadSnapshot({key, extent->start}, view, replica, now, out);
   const bool all_there = Sources(segment.epoch, view).size() + 1 >= segment.replicas.size();
   const bool all_failed = damage.snapshot || mending.failed.size() + 1 >= segment.replicas.size();
   if (all_there && all_failed && now - mending.since > kGiveUpAfter && writes.empty()) {
@@ -98,32 +98,31 @@ ReplicaCore::Writes MendCore::Mend(const Segment& segment, const RepairView& vie
 
 // A copy to this very node: its replica core says that it holds the segment up to the damage, and
 // writes what comes over it.
-void MendCore::CopyBlock(const SegmentKey& key, Offset block, const RepairView& view,
-                         const ReplicaCore& replica, absl::Time now, Outbox& out) {
-  Mending& mending = mending_.at(key);
-  mending.block = block;
+void MendCore::CopyBlock(const Spot& block, const RepairView& view, const ReplicaCore& replica,
+                         absl::Time now, Outbox& out) {
+  Mending& mending = mending_.at(block.segment);
+  mending.block = block.at;
   request_ += kRequestsPerReader;
-  const CopyTask task{
-      key,  block, block + 1, std::max(replica.FenceOf(partition_), key.epoch), view.chain_version,
-      false};
+  const Epoch fence = std::max(replica.FenceOf(partition_), block.segment.epoch);
+  const CopyTask task{block.segment, block.at, block.at + 1, fence, view.chain_version, false};
   mending.copier = std::make_unique<SegmentCopier>(task, Replica{self_, replica.incarnation(), {}},
-                                                   Sources(key.epoch, view), request_);
+                                                   Sources(block.segment.epoch, view), request_);
   mending.copier->Start(now, out);
 }
 
-ReplicaCore::Writes MendCore::LoadSnapshot(const SegmentKey& key, Offset start,
-                                           const RepairView& view, ReplicaCore& replica,
-                                           absl::Time now, Outbox& out) {
+ReplicaCore::Writes MendCore::LoadSnapshot(const Spot& start, const RepairView& view,
+                                           ReplicaCore& replica, absl::Time now, Outbox& out) {
+  const SegmentKey& key = start.segment;
   Mending& mending = mending_.at(key);
-  if (mending.loader != nullptr && mending.start == start) {
+  if (mending.loader != nullptr && mending.start == start.at) {
     if (!mending.loader->done()) return {};
     const std::string snapshot = mending.loader->table().Encode();
     mending.loader.reset();
-    return replica.RestoreSnapshot(key, start, snapshot);
+    return replica.RestoreSnapshot(key, start.at, snapshot);
   }
-  mending.start = start;
+  mending.start = start.at;
   request_ += kRequestsPerReader;
-  mending.loader = std::make_unique<TableLoader>(key, start, Sources(key.epoch, view), request_);
+  mending.loader = std::make_unique<TableLoader>(key, start.at, Sources(key.epoch, view), request_);
   mending.loader->Start(now, out);
   return {};
 }

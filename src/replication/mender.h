@@ -34,6 +34,10 @@ class MendCore {
   bool Idle() const { return mending_.empty(); }
 
  private:
+  struct Spot {
+    SegmentKey segment;
+    Offset at;
+  };
   struct Mending {
     absl::Time since;
     std::optional<absl::Time> retry_at = {};  // given up until then
@@ -46,10 +50,11 @@ class MendCore {
 
   ReplicaCore::Writes Mend(const Segment& segment, const RepairView& view, ReplicaCore& replica,
                            absl::Time now, Outbox& out);
-  void CopyBlock(const SegmentKey& key, Offset block, const RepairView& view,
-                 const ReplicaCore& replica, absl::Time now, Outbox& out);
-  ReplicaCore::Writes LoadSnapshot(const SegmentKey& key, Offset start, const RepairView& view,
-                                   ReplicaCore& replica, absl::Time now, Outbox& out);
+  void CopyBlock(const Spot& block, const RepairView& view, const ReplicaCore& replica,
+                 absl::Time now, Outbox& out);
+  // True at that offset, which is the segment's start here.
+  ReplicaCore::Writes LoadSnapshot(const Spot& start, const RepairView& view, ReplicaCore& replica,
+                                   absl::Time now, Outbox& out);
   // The others that are alive with the store that the segment names.
   std::vector<NodeId> Sources(Epoch epoch, const RepairView& view) const;
 
