@@ -58,7 +58,9 @@ bool RoundStage::WholeSince(absl::Time time) const {
   return sample.all_up && sample.at > time && sample.whole_at > time;
 }
 
-std::vector<RoundKind> RoundKinds() { return {PowerCutRounds(), MembershipRounds(), FlipBitRounds()}; }
+std::vector<RoundKind> RoundKinds() {
+  return {PowerCutRounds(), MembershipRounds(), FlipBitRounds()};
+}
 
 RoundsDrill::RoundsDrill(const DrillOptions& options, ShutdownSignal& signal, DrillWatcher& watcher)
     : options_(options),
