@@ -12,60 +12,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "forebay/client.h"
-#include "runtime/mutex.h"
+#include "support/memory_sink.h"
 
 namespace forebay {
 namespace {
-
-// Remembers what it was handed, and holds its progress, as a real sink does.
-class MemorySink final : public Sink {
- public:
-  absl::StatusOr<SinkProgress> Open(const PartitionId& partition, Epoch epoch) override {
-    MutexLock lock(mutex_);
-    State& state = states_[partition];
-    if (epoch < state.epoch) return absl::FailedPreconditionError("a higher epoch was here");
-    state.epoch = epoch;
-    return SinkProgress{.next = Offset(state.events.size())};
-  }
-  absl::Status Deliver(const SinkBatch& batch) override {
-    MutexLock lock(mutex_);
-    State& state = states_[batch.partition];
-    if (batch.epoch != state.epoch) return absl::FailedPreconditionError("a higher epoch was here");
-    if (batch.first.value() != state.events.size()) return absl::OutOfRangeError("open again");
-    for (const Event& event : batch.events) state.events.push_back(event);
-    changed_.SignalAll();
-    return absl::OkStatus();
-  }
-  absl::Status Skip(const SinkBatch& batch) override { return Deliver(batch); }
-  bool HoldsProgress() const override { return true; }
-
-  // Waits until it holds that many; what it holds then, by payload.
-  std::map<std::string, int> WaitFor(size_t count, absl::Duration limit) {
-    MutexLock lock(mutex_);
-    const absl::Time end = absl::Now() + limit;
-    while (Count() < count && absl::Now() < end) changed_.WaitFor(mutex_, end - absl::Now());
-    std::map<std::string, int> held;
-    for (const auto& [partition, state] : states_) {
-      for (const Event& event : state.events) held[event.payload]++;
-    }
-    return held;
-  }
-
- private:
-  struct State {
-    Epoch epoch;
-    std::vector<Event> events;
-  };
-  size_t Count() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    size_t count = 0;
-    for (const auto& [partition, state] : states_) count += state.events.size();
-    return count;
-  }
-
-  Mutex mutex_;
-  CondVar changed_;
-  std::map<PartitionId, State> states_ ABSL_GUARDED_BY(mutex_);
-};
 
 class BufferTest : public testing::Test {
  protected:
@@ -90,7 +40,7 @@ class BufferTest : public testing::Test {
     SinkBinding sink;
     sink.name = SinkId("memory");
     sink.stream = StreamId("web");
-    sink.sink = sink_;
+    sink.sink = std::make_shared<MemorySink>(downstream_);
     sink.keep_after_delivery = absl::Milliseconds(100);
     options.sinks = {sink};
     return options;
@@ -99,6 +49,12 @@ class BufferTest : public testing::Test {
     absl::StatusOr<std::unique_ptr<Buffer>> node = Buffer::Open(OptionsOf(name, copies));
     ASSERT_TRUE(node.ok()) << node.status();
     nodes_[name] = *std::move(node);
+  }
+  // Waits for that many in the sink; how often it holds each payload then.
+  std::map<std::string, int> Delivered(size_t count, absl::Duration limit) {
+    std::map<std::string, int> times;
+    for (const Event& event : downstream_->WaitForEvents(count, limit)) times[event.payload]++;
+    return times;
   }
   static Event Numbered(int number) {
     Event event;
@@ -111,7 +67,7 @@ class BufferTest : public testing::Test {
       std::filesystem::path(testing::TempDir()) /
       absl::StrCat("forebay-buffer-", ::getpid(), "-",
                    testing::UnitTest::GetInstance()->current_test_info()->name());
-  std::shared_ptr<MemorySink> sink_ = std::make_shared<MemorySink>();
+  std::shared_ptr<MemoryDownstream> downstream_ = std::make_shared<MemoryDownstream>();
   std::map<std::string, std::unique_ptr<Buffer>> nodes_;
 };
 
@@ -125,7 +81,7 @@ TEST_F(BufferTest, TakesEventsAndHandsEachToTheSinkOnce) {
   }
   ASSERT_TRUE(nodes_["a"]->Flush(absl::Seconds(30)).ok());
   EXPECT_EQ(acknowledged, 1000);
-  const auto held = sink_->WaitFor(1000, absl::Seconds(30));
+  const auto held = Delivered(1000, absl::Seconds(30));
   EXPECT_EQ(held.size(), 1000u);
   EXPECT_TRUE(nodes_["a"]->Close(absl::Seconds(10)).ok());
   EXPECT_EQ(nodes_["a"]->Append(StreamId("web"), Numbered(0)).outcome, Outcome::kNotStored);
@@ -144,7 +100,7 @@ TEST_F(BufferTest, GoesOnAfterARestart) {
   nodes_.clear();
   Open("a", 1);
   ASSERT_TRUE(nodes_["a"]->Append(StreamId("web"), Numbered(2)).status.ok());
-  const auto held = sink_->WaitFor(2, absl::Seconds(30));
+  const auto held = Delivered(2, absl::Seconds(30));
   EXPECT_EQ(held, (std::map<std::string, int>{{"1", 1}, {"2", 1}}));
 }
 
@@ -166,7 +122,7 @@ TEST_F(BufferTest, AcknowledgesInTwoZonesAndGoesOnWithoutAThird) {
   for (int i = 500; i < 1000; i++) (*client)->Append(Numbered(i), count);
   ASSERT_TRUE((*client)->Flush(absl::Seconds(30)).ok());
   EXPECT_EQ(acknowledged, 1000);
-  const auto held = sink_->WaitFor(1000, absl::Seconds(30));
+  const auto held = Delivered(1000, absl::Seconds(30));
   EXPECT_EQ(held.size(), 1000u);
   for (const auto& [payload, times] : held) EXPECT_EQ(times, 1) << payload;
 }

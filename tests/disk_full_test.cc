@@ -19,9 +19,9 @@
 #include "buffer/node_assembly.h"
 #include "forebay/errors.h"
 #include "runtime/handover.h"
-#include "runtime/mutex.h"
 #include "runtime/random.h"
 #include "runtime/real_clock.h"
+#include "support/memory_sink.h"
 
 namespace forebay {
 namespace {
@@ -33,69 +33,17 @@ constexpr uint64_t kDiskMiB = 64;
 constexpr uint64_t kReserveMiB = 16;  // 16 memtables, as options.h asks for
 constexpr absl::Duration kLimit = absl::Seconds(60);
 
-// A downstream that can be closed for a while. Holds progress, as a real one does.
-class GatedSink final : public Sink {
- public:
-  absl::StatusOr<SinkProgress> Open(const PartitionId& partition, Epoch epoch) override {
-    MutexLock lock(mutex_);
-    State& state = states_[partition];
-    if (epoch < state.epoch) return absl::FailedPreconditionError("a higher epoch was here");
-    state.epoch = epoch;
-    return SinkProgress{.next = state.next};
-  }
-  absl::Status Deliver(const SinkBatch& batch) override {
-    MutexLock lock(mutex_);
-    if (closed_) return absl::UnavailableError("the downstream is closed");
-    State& state = states_[batch.partition];
-    if (batch.epoch != state.epoch) return absl::FailedPreconditionError("a higher epoch was here");
-    if (batch.first != state.next) return absl::OutOfRangeError("open again");
-    for (const Event& event : batch.events) {
-      if (poison_ == event.id) return absl::InvalidArgumentError("poison");
-    }
-    for (const Event& event : batch.events) times_[event.id]++;
-    state.next = batch.last + 1;
-    return absl::OkStatus();
-  }
-  absl::Status Skip(const SinkBatch& batch) override {
-    MutexLock lock(mutex_);
-    states_[batch.partition].next = batch.last + 1;
-    skipped_++;
-    return absl::OkStatus();
-  }
-  bool HoldsProgress() const override { return true; }
-
-  void SetClosed(bool closed) {
-    MutexLock lock(mutex_);
-    closed_ = closed;
-  }
-  void SetPoison(std::string id) {
-    MutexLock lock(mutex_);
-    poison_ = std::move(id);
-  }
-  int skipped() {
-    MutexLock lock(mutex_);
-    return skipped_;
-  }
-  std::map<std::string, int> times() {
-    MutexLock lock(mutex_);
-    return times_;
-  }
-
- private:
-  struct State {
-    Epoch epoch;
-    Offset next;
-  };
-  Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::string poison_ ABSL_GUARDED_BY(mutex_);
-  int skipped_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<PartitionId, State> states_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, int> times_ ABSL_GUARDED_BY(mutex_);
-};
-
 class DiskFullTest : public testing::Test {
  protected:
+  DiskFullTest() {
+    downstream_->fault = [this](const char*, const PartitionId&) {
+      return sink_closed_ ? MemoryDownstream::Fault::kRefused : MemoryDownstream::Fault::kNone;
+    };
+    downstream_->poison = [this](const Event& event) {
+      return event.id == absl::StrCat("e", poison_.load()) ? std::optional<std::string>("poison")
+                                                           : std::nullopt;
+    };
+  }
   void SetUp() override {
     std::filesystem::create_directories(directory_);
     if (!Mount("probe")) GTEST_SKIP() << "cannot mount a tmpfs (" << why_not_ << "): needs root";
@@ -136,7 +84,7 @@ class DiskFullTest : public testing::Test {
     SinkBinding sink;
     sink.name = SinkId("gated");
     sink.stream = stream_;
-    sink.sink = sink_;
+    sink.sink = std::make_shared<MemorySink>(downstream_);
     sink.keep_after_delivery = absl::ZeroDuration();
     options.sinks = {sink};
     options.batch.give_up_after = give_up_after_;
@@ -205,7 +153,10 @@ class DiskFullTest : public testing::Test {
     return under_replicated == 0;
   }
   bool EachDeliveredOnce() {
-    const std::map<std::string, int> times = sink_->times();
+    std::map<std::string, int> times;
+    for (const Event& event : downstream_->WaitForEvents(0, absl::ZeroDuration())) {
+      times[event.id]++;
+    }
     for (const std::string& id : acknowledged_) {
       const auto found = times.find(id);
       if (found == times.end() || found->second != 1) return false;
@@ -236,7 +187,9 @@ class DiskFullTest : public testing::Test {
   RealClock clock_;
   std::vector<std::string> mounted_;
   std::string why_not_;
-  std::shared_ptr<GatedSink> sink_ = std::make_shared<GatedSink>();
+  std::shared_ptr<MemoryDownstream> downstream_ = std::make_shared<MemoryDownstream>();
+  std::atomic<bool> sink_closed_{false};
+  std::atomic<int> poison_{0};  // the number of an event that it can never take
   std::map<std::string, std::unique_ptr<NodeAssembly>> nodes_;
   std::atomic<bool> store_failed_{false};
   int events_ = 0;
@@ -245,7 +198,7 @@ class DiskFullTest : public testing::Test {
 
 TEST_F(DiskFullTest, RefusesAtTheLimitWithWhatToDoAndResumesWhenTheSinkIsBack) {  // G8, hazard 19
   Open("a", 1);
-  sink_->SetClosed(true);
+  sink_closed_ = true;
   const AppendResult refused = Fill("a");
   EXPECT_EQ(refused.outcome, Outcome::kNotStored);
   EXPECT_EQ(refused.status.code(), absl::StatusCode::kResourceExhausted);
@@ -256,7 +209,7 @@ TEST_F(DiskFullTest, RefusesAtTheLimitWithWhatToDoAndResumesWhenTheSinkIsBack) {
   EXPECT_TRUE(RetryAfter(refused.status).has_value());
   EXPECT_GE(FreeMiB("a"), kReserveMiB / 2);
   EXPECT_TRUE(IsFull("a"));
-  sink_->SetClosed(false);
+  sink_closed_ = false;
   EXPECT_TRUE(Becomes([&] { return !IsFull("a"); })) << FreeMiB("a") << " MiB are free";
   EXPECT_EQ(Append("a").status, absl::OkStatus());
   EXPECT_TRUE(Becomes([&] { return EachDeliveredOnce(); }));
@@ -264,13 +217,13 @@ TEST_F(DiskFullTest, RefusesAtTheLimitWithWhatToDoAndResumesWhenTheSinkIsBack) {
 
 TEST_F(DiskFullTest, LosesNothingWhenAllDisksFillAtOnce) {  // G1, G5
   for (const char* name : {"a", "b", "c"}) Open(name, 3);
-  sink_->SetClosed(true);
+  sink_closed_ = true;
   EXPECT_EQ(Fill("a").outcome, Outcome::kNotStored);
   // Still pressing, as producers do.
   for (int i = 0; i < 3; i++) Append("b");
   for (const char* name : {"a", "b", "c"}) EXPECT_GE(FreeMiB(name), kReserveMiB / 2) << name;
   EXPECT_FALSE(store_failed_);
-  sink_->SetClosed(false);
+  sink_closed_ = false;
   for (const char* name : {"a", "b", "c"}) {
     EXPECT_TRUE(Becomes([&] { return !IsFull(name); })) << name;
   }
@@ -298,11 +251,11 @@ TEST_F(DiskFullTest, HandsOverToNodesWithRoomAndIsBackWhenItHasRoomAgain) {  // 
 // The drain may not wait for a dead letter that waits for the space that only the drain can free.
 TEST_F(DiskFullTest, TakesDeadLettersSoThatAPoisonEventDoesNotKeepTheDiskFull) {
   Open("a", 1);
-  sink_->SetClosed(true);
-  sink_->SetPoison("e5");
+  sink_closed_ = true;
+  poison_ = 5;
   EXPECT_EQ(Fill("a").outcome, Outcome::kNotStored);
-  sink_->SetClosed(false);
-  EXPECT_TRUE(Becomes([&] { return sink_->skipped() == 1 && !IsFull("a"); }));
+  sink_closed_ = false;
+  EXPECT_TRUE(Becomes([&] { return downstream_->skips() == 1 && !IsFull("a"); }));
   EXPECT_EQ(Append("a").status, absl::OkStatus());
 }
 

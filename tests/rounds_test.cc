@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -69,24 +70,19 @@ TEST(Rounds, FlippedBitsOnOneNodeLoseNothingAcknowledged) {
 }
 
 TEST(Rounds, OptionsThatDoNotFitAreRefusedWithWhatToDo) {
-  const Ran events = RunDrill("--rounds power-cut --events 5");
-  EXPECT_EQ(events.code, 2);
-  EXPECT_THAT(events.errors, HasSubstr("--rate"));
-  const Ran chaos = RunDrill("--rounds power-cut --chaos");
-  EXPECT_EQ(chaos.code, 2);
-  EXPECT_THAT(chaos.errors, HasSubstr("one of them"));
-  const Ran fault = RunDrill("--rounds power-cut --fault cut");
-  EXPECT_EQ(fault.code, 2);
-  EXPECT_THAT(fault.errors, HasSubstr("--fault"));
-  const Ran zones = RunDrill("--rounds membership --zones 2");
-  EXPECT_EQ(zones.code, 2);
-  EXPECT_THAT(zones.errors, HasSubstr("--zones 3"));
-  const Ran kind = RunDrill("--rounds nonsense");
-  EXPECT_EQ(kind.code, 2);
-  EXPECT_THAT(kind.errors, HasSubstr("power-cut"));
-  const Ran seed = RunDrill("--seed 5");
-  EXPECT_EQ(seed.code, 2);
-  EXPECT_THAT(seed.errors, HasSubstr("--rounds KIND"));
+  const std::pair<const char*, const char*> refused[] = {
+      {"--rounds power-cut --events 5", "--rate"},
+      {"--rounds power-cut --chaos", "one of them"},
+      {"--rounds power-cut --fault cut", "--fault"},
+      {"--rounds membership --zones 2", "--zones 3"},
+      {"--rounds nonsense", "power-cut"},
+      {"--seed 5", "--rounds KIND"},
+  };
+  for (const auto& [options, what_to_do] : refused) {
+    const Ran ran = RunDrill(options);
+    EXPECT_EQ(ran.code, 2) << options;
+    EXPECT_THAT(ran.errors, HasSubstr(what_to_do)) << options;
+  }
 }
 
 }  // namespace

@@ -231,6 +231,13 @@ absl::Status ValidateChain(const Chain& chain) {
 
 }  // namespace
 
+const Segment* FindSegment(const Chain& chain, Epoch epoch) {
+  for (const Segment& segment : chain.segments) {
+    if (segment.epoch == epoch) return &segment;
+  }
+  return nullptr;
+}
+
 std::string NodeKey(const NodeId& node) { return kNodePrefix + node.value(); }
 std::string StreamKey(const StreamId& stream) { return kStreamPrefix + stream.value(); }
 std::string ChainKey(const PartitionId& partition) { return kChainPrefix + partition.ToString(); }

@@ -58,6 +58,8 @@ struct Chain {
   std::vector<Segment> segments;
   friend bool operator==(const Chain&, const Chain&) = default;
 };
+// nullptr: the chain has none of that epoch.
+const Segment* FindSegment(const Chain& chain, Epoch epoch);
 
 // An operator's word that a node, or all nodes of a zone, are to be emptied. It outlives their
 // restarts; nodes of the zone that register later are meant too.

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "node/numbers.h"
 
 namespace forebay {
 namespace {
@@ -14,10 +14,6 @@ namespace {
 // A rolling restart goes on after that long also when not every copy is back: the drill then says
 // at its end what is missing.
 constexpr absl::Duration kRestartPatience = absl::Seconds(30);
-
-std::string Seconds(absl::Duration duration) {
-  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
-}
 
 }  // namespace
 
@@ -211,7 +207,7 @@ absl::Status ChaosConductor::RestartNext(Running& running) {
   if (!cluster.Ended(node)) {
     return patient ? absl::OkStatus()
                    : absl::UnavailableError(
-                         absl::StrCat(node, " did not stop within ", Seconds(kRestartPatience)));
+                         absl::StrCat(node, " did not stop within ", InSeconds(kRestartPatience)));
   }
   FOREBAY_RETURN_IF_ERROR(cluster.Start(node));
   spans_[running.span].ended = now_;
@@ -239,7 +235,7 @@ void ChaosConductor::Recover() {
     if (!recovered || disturbed) continue;
     span.recovered = look_.at - *span.ended;
     place_.say(now_, absl::StrCat(sink ? "the sink has caught up, " : "fully replicated again, ",
-                                  Seconds(*span.recovered), " after ",
+                                  InSeconds(*span.recovered), " after ",
                                   restart ? "restart" : NameOf(span.fault.kind), " ", span.target));
   }
 }

@@ -68,7 +68,7 @@ std::string WhatHappened(const DrillOptions& options, const DrillReport& report)
 // Of the recovery of a fault: nothing when another one came first.
 std::string RecoveryText(const ChaosSpan& span) {
   if (!span.recovered.has_value()) return "-";
-  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(*span.recovered));
+  return InSeconds(*span.recovered);
 }
 
 // A row per fault, in order.

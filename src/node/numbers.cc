@@ -1,5 +1,7 @@
 #include "node/numbers.h"
 
+#include "absl/strings/str_format.h"
+
 namespace forebay {
 
 std::string Grouped(uint64_t number) {
@@ -9,6 +11,10 @@ std::string Grouped(uint64_t number) {
     text.insert(at, ",");
   }
   return text;
+}
+
+std::string InSeconds(absl::Duration time) {
+  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(time));
 }
 
 }  // namespace forebay

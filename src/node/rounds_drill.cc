@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/status.h"
@@ -15,10 +14,6 @@ namespace {
 
 // For the cluster to get whole after a round.
 constexpr absl::Duration kWholeLimit = absl::Seconds(90);
-
-std::string Seconds(absl::Duration duration) {
-  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
-}
 
 }  // namespace
 
@@ -112,8 +107,8 @@ absl::StatusOr<bool> RoundsDrill::RunRound(const RoundKind& kind) {
   const DrillLoadCounts counts = bed_.load().counts();
   watcher_.Said(absl::StrCat(
       "round ", round.number, " of ", options_.rounds->times, ": ", round.what, ", ",
-      whole.ok() ? absl::StrCat("fully replicated ", Seconds(*round.replicated), " after it")
-                 : absl::StrCat("NOT fully replicated after ", Seconds(kWholeLimit)),
+      whole.ok() ? absl::StrCat("fully replicated ", InSeconds(*round.replicated), " after it")
+                 : absl::StrCat("NOT fully replicated after ", InSeconds(kWholeLimit)),
       "; acknowledged ", Grouped(counts.acknowledged), " so far"));
   return whole.ok();
 }

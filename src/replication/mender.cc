@@ -13,13 +13,6 @@ constexpr uint64_t kRequestsPerReader = uint64_t{1} << 32;
 constexpr absl::Duration kGiveUpAfter = absl::Seconds(3);
 constexpr absl::Duration kRetryAfter = absl::Seconds(10);
 
-const Segment* FindSegment(const Chain& chain, Epoch epoch) {
-  for (const Segment& segment : chain.segments) {
-    if (segment.epoch == epoch) return &segment;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 MendCore::MendCore(PartitionId partition, NodeId self, uint64_t request)

@@ -307,10 +307,7 @@ void OwnerCore::AbortRoll(absl::Time now, OwnerOutput& out) {
 }
 
 void OwnerCore::Settle(const Chain& chain, OwnerOutput& out) {
-  const Segment* mine = nullptr;
-  for (const Segment& segment : chain.segments) {
-    if (segment.epoch == segment_.epoch) mine = &segment;
-  }
+  const Segment* mine = FindSegment(chain, segment_.epoch);
   for (Entry& entry : entries_) {
     AppendResult result;
     if (mine == nullptr || !mine->end.has_value()) {

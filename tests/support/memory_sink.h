@@ -68,7 +68,9 @@ class MemoryDownstream {
       for (size_t i = 0; i < batch.events.size(); i++) {
         rows_[batch.partition].push_back(Row{batch.first + i, batch.events[i]});
       }
+      changed_.SignalAll();
     }
+    skips_ += skip ? 1 : 0;
     progress.next = batch.last + 1;
     return fate == Fault::kAmbiguous ? absl::UnavailableError("the answer was lost")
                                      : absl::OkStatus();
@@ -99,10 +101,30 @@ class MemoryDownstream {
     MutexLock lock(mutex_);
     return opens_;
   }
+  uint64_t skips() const {
+    MutexLock lock(mutex_);
+    return skips_;
+  }
+  // Waits until it holds that many, of all partitions; what it holds then.
+  std::vector<Event> WaitForEvents(size_t count, absl::Duration limit) {
+    MutexLock lock(mutex_);
+    const absl::Time end = absl::Now() + limit;
+    while (Count() < count && absl::Now() < end) changed_.WaitFor(mutex_, end - absl::Now());
+    std::vector<Event> events;
+    for (const auto& [partition, rows] : rows_) {
+      for (const Row& row : rows) events.push_back(row.event);
+    }
+    return events;
+  }
 
  private:
   Fault Fate(const char* call, const PartitionId& partition) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return fault ? fault(call, partition) : Fault::kNone;
+  }
+  size_t Count() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    size_t count = 0;
+    for (const auto& [partition, rows] : rows_) count += rows.size();
+    return count;
   }
   static absl::Status Fenced(const Progress& progress) {
     return absl::FailedPreconditionError(
@@ -110,9 +132,11 @@ class MemoryDownstream {
   }
 
   mutable Mutex mutex_;
+  CondVar changed_;
   std::map<PartitionId, Progress> progress_ ABSL_GUARDED_BY(mutex_);
   std::map<PartitionId, std::vector<Row>> rows_ ABSL_GUARDED_BY(mutex_);
   uint64_t opens_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t skips_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 class MemorySink final : public Sink {
