@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/checksum.h"
+#include "base/stage_counter.h"
 #include "base/status.h"
 #include "forebay/errors.h"
 #include "forebay/options.h"
@@ -39,6 +40,42 @@ TEST(Options, NameTheSettingTheValueAndTheLimit) {
             "stream 'web': ack_copies is 4, but it must be 1 to copies (3)");
   stream.ack_copies = 2;
   EXPECT_TRUE(stream.Validate().ok());
+}
+
+StageStats StatsOf(int blocks, absl::Duration time) {
+  StageCounter counter;
+  for (int i = 0; i < blocks; i++) counter.Add(time);
+  return counter.Read();
+}
+
+TEST(StageStats, FindQuantilesWithinAQuarter) {
+  StageCounter counter;
+  for (int i = 1; i <= 10'000; i++) counter.Add(absl::Microseconds(i));
+  const StageStats stats = counter.Read();
+  EXPECT_EQ(stats.blocks, 10'000u);
+  EXPECT_EQ(stats.Mean(), absl::Microseconds(5000) + absl::Nanoseconds(500));
+  for (const double share : {0.01, 0.5, 0.99}) {
+    const double found = absl::ToDoubleMicroseconds(stats.Quantile(share));
+    EXPECT_GE(found, share * 10'000);
+    EXPECT_LE(found, share * 10'000 * 1.25 + 1);
+  }
+}
+
+TEST(StageStats, TakeTheSmallestAndTheLargest) {
+  EXPECT_EQ(StatsOf(1, -absl::Seconds(1)).Quantile(1), absl::Microseconds(1));
+  EXPECT_EQ(StatsOf(1, absl::Hours(1)).blocks, 1u);
+  EXPECT_EQ(StatsOf(1, absl::Hours(1)).Mean(), absl::Hours(1));
+  EXPECT_EQ(StageStats().Quantile(0.5), absl::ZeroDuration());
+  EXPECT_EQ(StageStats().Mean(), absl::ZeroDuration());
+}
+
+TEST(StageStats, SayWhatCameBetweenTwoOfThemAlsoAfterARestart) {
+  StageStats before = StatsOf(2, absl::Milliseconds(1));
+  StageStats after = before;
+  after += StatsOf(3, absl::Milliseconds(9));
+  EXPECT_EQ((after - before).blocks, 3u);
+  EXPECT_EQ((after - before).Mean(), absl::Milliseconds(9));
+  EXPECT_EQ((before - after).blocks, 2u);
 }
 
 }  // namespace

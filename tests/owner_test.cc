@@ -193,6 +193,22 @@ TEST_F(OwnerTest, FeedsAReplicaThatLagsFromItsStoreNotFromMemory) {  // hazard 8
   EXPECT_THAT(sent[0].blocks, SizeIs(2));
 }
 
+TEST_F(OwnerTest, SaysHowFarItsBlocksHaveCome) {
+  const auto reach = [&] { return core_->reach(); };
+  core_->Append(BlockOf(0, 3), 1, now_, Out());
+  EXPECT_EQ(reach().sent, Offset(0));
+  core_->Mirror(now_, out_);
+  EXPECT_EQ(reach().sent, Offset(3));
+  EXPECT_EQ(reach().mirrored, Offset(0));
+  Holds("c", 2);  // with the owner's own, when it has it, that is a quorum
+  EXPECT_EQ(reach().mirrored, Offset(2));
+  EXPECT_EQ(reach().committed, Offset(0));
+  Holds("a", 3);
+  EXPECT_EQ(reach().own, Offset(3));
+  Holds("c", 3);
+  EXPECT_EQ(reach().committed, Offset(3));
+}
+
 TEST_F(OwnerTest, ReportsAFenceOfAHigherEpoch) {
   core_->OnMirrorReply(NodeId("b"), {Key(1), ReplicaAnswer::kFenced, {}, {}, Epoch(2)}, now_,
                        Out());

@@ -116,6 +116,18 @@ TEST_F(ProducerTest, PacksWhatComesWhileABlockIsOnItsWay) {
   EXPECT_EQ(cluster_->seen[1].events, 49u);
 }
 
+TEST_F(ProducerTest, SaysHowLongItsBlocksTook) {
+  Start(With([](BatchOptions& batch) { batch.linger = absl::Milliseconds(20); }));
+  cluster_->latency = absl::Milliseconds(100);
+  AppendMany(0, 50);  // the first leaves alone, the rest lingers
+  ASSERT_TRUE(RunUntilTold(50));
+  const ProducerStats stats = producer_->stats();
+  EXPECT_EQ(stats.until_sealed.blocks, 2u);
+  EXPECT_EQ(stats.until_sealed.time, absl::Milliseconds(20));
+  EXPECT_EQ(stats.until_acknowledged.blocks, 2u);
+  EXPECT_GE(stats.until_acknowledged.time - stats.until_sealed.time, absl::Milliseconds(200));
+}
+
 TEST_F(ProducerTest, SendsAFullBlockWithoutLinger) {
   Start(With([](BatchOptions& batch) {
     batch.block_bytes_max = 2000;

@@ -348,6 +348,23 @@ TEST(AdminWire, BringsBackWhatIsKnownOfNodesAndPartitions) {
   EXPECT_EQ(back.asked, partition.asked);
 }
 
+TEST(AdminWire, BringsBackTheStagesTimesAndLeavesOutStagesItDoesNotKnow) {
+  OwnerStages stages;
+  StageStats& mirror = stages[OwnerStage::kMirror];
+  mirror.blocks = 3;
+  mirror.time = absl::Milliseconds(5);
+  mirror.histogram[7] = 2;
+  mirror.histogram.back() = 1;
+  v1::StatusResponse wire;
+  ToWire(stages, wire);
+  wire.add_stages()->set_stage("of a newer version");
+  const OwnerStages back = StagesIn(wire);
+  EXPECT_EQ(back[OwnerStage::kMirror].blocks, 3u);
+  EXPECT_EQ(back[OwnerStage::kMirror].time, absl::Milliseconds(5));
+  EXPECT_EQ(back[OwnerStage::kMirror].histogram, mirror.histogram);
+  EXPECT_EQ(back[OwnerStage::kQueue].blocks, 0u);
+}
+
 TEST(AdminWire, BringsBackMaintenanceAndRefusesWhatMakesNoSense) {
   for (const auto& record :
        {MaintenanceRecord{MaintenanceRecord::Of::kNode, "a1", true, NodeId("a2")},

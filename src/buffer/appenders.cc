@@ -68,6 +68,8 @@ ProducerStats Appenders::stats() const {
     sum.blocks_sent += one.blocks_sent;
     sum.blocks_retried += one.blocks_retried;
     sum.memory_bytes += one.memory_bytes;
+    sum.until_sealed += one.until_sealed;
+    sum.until_acknowledged += one.until_acknowledged;
   }
   return sum;
 }

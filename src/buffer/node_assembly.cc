@@ -73,6 +73,7 @@ class NodeAssembly::Impl {
             .wal = WalNumbers(),
             .disk = disk_.usage(),
             .scrub = replicator_->Scrub(),
+            .stages = replicator_->Stages(),
             .messages = messages_->stats(),
             .heartbeats = heartbeats_->stats()};
   }

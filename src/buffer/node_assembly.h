@@ -28,6 +28,7 @@ struct NodeStats {
   WalStats wal;
   DiskUsage disk;  // of the data directory
   ScrubStats scrub;
+  OwnerStages stages;  // of blocks it took in as their owner
   GrpcTransportStats messages;
   GrpcTransportStats heartbeats;
 };

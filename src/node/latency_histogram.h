@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "base/log_buckets.h"
 
 namespace forebay {
 
@@ -20,12 +21,9 @@ class LatencyHistogram {
   absl::Duration Quantile(double share) const;
 
  private:
-  static constexpr int kFineBits = 6;
-  static constexpr size_t kBuckets = (64 - kFineBits + 1) << kFineBits;
-  static size_t BucketOf(uint64_t nanoseconds);
-  static uint64_t HighestIn(size_t bucket);
+  using Buckets = LogBuckets<6>;  // of nanoseconds
 
-  std::array<uint64_t, kBuckets> buckets_{};
+  std::array<uint64_t, Buckets::kCount> buckets_{};
   uint64_t count_ = 0;
   int64_t max_ = 0;
 };

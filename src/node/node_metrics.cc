@@ -5,6 +5,7 @@
 #include <prometheus/metric_family.h>
 
 #include <exception>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -48,6 +49,25 @@ class Families {
   void Gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
     Add(name, help, MetricType::Gauge, value, std::move(labels));
   }
+  // With powers of two as bounds, from 64 us to 16 s.
+  void Histogram(const std::string& name, const std::string& help, const StageStats& stats,
+                 Labels labels) {
+    Add(name, help, MetricType::Histogram, 0, std::move(labels));
+    prometheus::ClientMetric::Histogram& out = families_.back().metric.back().histogram;
+    out.sample_count = stats.blocks;
+    out.sample_sum = absl::ToDoubleSeconds(stats.time);
+    uint64_t below = 0;
+    size_t next = 0;
+    for (absl::Duration bound = absl::Microseconds(64); bound < absl::Seconds(20); bound *= 2) {
+      while (next < StageStats::kBuckets && StageStats::UpperBound(next) <= bound) {
+        below += stats.histogram[next++];
+      }
+      out.bucket.push_back(
+          {.cumulative_count = below, .upper_bound = absl::ToDoubleSeconds(bound)});
+    }
+    out.bucket.push_back(
+        {.cumulative_count = stats.blocks, .upper_bound = std::numeric_limits<double>::infinity()});
+  }
   std::vector<MetricFamily> Take() { return std::move(families_); }
 
  private:
@@ -75,6 +95,7 @@ class Collector final : public prometheus::Collectable {
     out.Gauge("forebay_disk_free_bytes", "Of the data directory's file system.",
               static_cast<double>(stats.disk.free_bytes));
     Scrub(stats.scrub, out);
+    Stages(stats, out);
     out.Counter("forebay_peer_messages_dropped_total", "Messages to peers that were dropped.",
                 stats.messages.dropped_messages);
     int alive = 0, full = 0, slow = 0;
@@ -121,6 +142,21 @@ class Collector final : public prometheus::Collectable {
     out.Gauge("forebay_damaged_everywhere",
               "Of these, ones that no other replica could give so far.",
               static_cast<double>(scrub.given_up_now));
+  }
+
+  static void Stages(const NodeStats& stats, Families& out) {
+    const std::string name = "forebay_stage_seconds";
+    const std::string help =
+        "How long blocks took for a stage of their way: on their owner, and from the append of "
+        "their oldest event to this node's own producers.";
+    for (size_t i = 0; i < kOwnerStageNames.size(); ++i) {
+      out.Histogram(name, help, stats.stages.all()[i], {{"stage", kOwnerStageNames[i]}});
+    }
+    StageStats sealed = stats.producer.until_sealed;
+    StageStats acknowledged = stats.producer.until_acknowledged;
+    out.Histogram(name, help, sealed += stats.service.until_sealed, {{"stage", "batch"}});
+    out.Histogram(name, help, acknowledged += stats.service.until_acknowledged,
+                  {{"stage", "append"}});
   }
 
   // Of the partitions this node owns.

@@ -107,6 +107,7 @@ void PartitionSender::Seal() {
   batches_.pop_front();
   batch_bytes_ -= batch.bytes;
   const absl::Time now = context_.clock.Now();
+  context_.counters.until_sealed.Add(now - batch.since);
   if (context_.drawn && blocks_.empty() && now - last_settled_ >= kNewRunAfterIdle) StartNewRun();
   absl::StatusOr<Block> block = EncodeBlock({.producer = context_.producer,
                                              .producer_epoch = producer_epoch_,
@@ -157,6 +158,7 @@ void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
   quiet_since_ = last_settled_ = context_.clock.Now();
   sent.settled = true;
   std::vector<Waiting> waiting = std::exchange(sent.waiting, {});
+  context_.counters.until_acknowledged.Add(last_settled_ - waiting.front().taken);
   while (!blocks_.empty() && blocks_.front().settled) {
     settled_ += blocks_.front().block.event_count();
     blocks_.pop_front();

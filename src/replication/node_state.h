@@ -21,6 +21,7 @@
 #include "replication/replica.h"
 #include "replication/replicator.h"
 #include "replication/scrubber.h"
+#include "replication/stage_tracker.h"
 #include "replication/transport.h"
 #include "runtime/executor.h"
 #include "runtime/random.h"
@@ -51,6 +52,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   absl::Time Now() const { return clock_.Now(); }
   Random& random() { return random_; }
   ReplicaCore& replica() { return replica_; }
+  OwnerStageCounters& stages() { return stages_; }
   const ReplicatorOptions& options() const { return options_; }
   const NodeRecord& self() const { return options_.self; }
   MetadataStore& metadata() { return metadata_; }
@@ -147,6 +149,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   ReplicaCore replica_;
   DiskWatch disk_;
   Scrubber scrubber_;
+  OwnerStageCounters stages_;
   uint64_t damage_found_ = 0;
   uint64_t damage_repaired_ = 0;
   uint64_t damage_mark_ = 0;  // for NodeRecord::damage, when it is time

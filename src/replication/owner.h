@@ -15,6 +15,7 @@
 #include "replication/message.h"
 #include "replication/outbox.h"
 #include "replication/producer_table.h"
+#include "replication/stage_tracker.h"
 
 namespace forebay {
 
@@ -82,6 +83,7 @@ class OwnerCore {
   Offset readable() const;
   Offset trim_floor() const { return trim_floor_; }
   Offset next() const { return next_; }
+  OwnerReach reach() const;
   uint64_t segment_bytes() const { return segment_bytes_; }
   absl::Time opened_at() const { return opened_at_; }
   bool Idle() const { return entries_.empty() && !rolling_ && AllCaughtUp(); }

@@ -34,7 +34,7 @@ bool PartitionDriver::IsMine(const Segment& segment) const {
   return segment.owner == node_.self().id && segment.owner_life == node_.self().life;
 }
 
-void PartitionDriver::Append(Block block, Replicator::AppendDone done) {
+void PartitionDriver::Append(Block block, absl::Time arrived, Replicator::AppendDone done) {
   if (auto refusal = Refusal()) {
     done({.outcome = Outcome::kNotStored, .status = *std::move(refusal)});
     return;
@@ -42,7 +42,9 @@ void PartitionDriver::Append(Block block, Replicator::AppendDone done) {
   const Ticket ticket = ++tickets_;
   waiting_[ticket] = {std::move(done)};
   OwnerOutput out;
+  const Offset before = owner_->next();
   owner_->Append(std::move(block), ticket, node_.Now(), out);
+  if (owner_->next() > before) stages_.OnAppended(owner_->next(), arrived);
   Flush(std::move(out));
   MirrorSoon();
 }
@@ -112,9 +114,15 @@ void PartitionDriver::MirrorSoon() {
     mirror_is_due_ = false;
     if (owner_ == nullptr) return;
     OwnerOutput out;
-    owner_->Mirror(node_.Now(), out);
+    const absl::Time now = node_.Now();
+    owner_->Mirror(now, out);
+    NoteStages(now);
     Flush(std::move(out));
   });
+}
+
+void PartitionDriver::NoteStages(absl::Time now) {
+  if (!stages_.empty()) stages_.OnReach(owner_->reach(), now, node_.stages());
 }
 
 void PartitionDriver::Flush(OwnerOutput out) {
@@ -179,6 +187,7 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
                                   OwnerOptions{.window_bytes = options.window_bytes,
                                                .mirror_window_bytes = options.mirror_window_bytes},
                                   node_.Now());
+  stages_ = StageTracker();
   repair_ = std::make_unique<RepairCore>(id_, node_.self().id, node_.NewRequest());
   fenced_since_.reset();
   gone_since_.reset();
@@ -196,6 +205,7 @@ void PartitionDriver::OnMessage(const NodeId& from, Message message) {
     if (owner_ == nullptr) return;
     OwnerOutput out;
     owner_->OnMirrorReply(from, *reply, now, out);
+    NoteStages(now);
     Flush(std::move(out));
   } else if (const auto* request = std::get_if<MirrorRequest>(&message)) {
     trim_wish_ = std::max(trim_wish_, request->trim_floor);

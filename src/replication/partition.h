@@ -29,7 +29,7 @@ class PartitionDriver {
   ~PartitionDriver();
 
   // --- from the outside
-  void Append(Block block, Replicator::AppendDone done);
+  void Append(Block block, absl::Time arrived, Replicator::AppendDone done);
   void Read(Offset from, size_t bytes_max, Replicator::ReadDone done);
   void SetTrimFloor(Offset floor);
   void TakeOver(Epoch seen_epoch, StatusCallback done);
@@ -76,6 +76,7 @@ class PartitionDriver {
   std::optional<absl::Status> RefusalForSpace(ReplicaMask alive) const;
   // What this turn appends goes out together.
   void MirrorSoon();
+  void NoteStages(absl::Time now);
   void Flush(OwnerOutput out);
   void Adopt(VersionedChain chain);
   void LoseOwnership();
@@ -136,6 +137,7 @@ class PartitionDriver {
   bool asking_before_roll_ = false;
   bool asking_before_hand_over_ = false;
   std::unique_ptr<OwnerCore> owner_;
+  StageTracker stages_;  // of what owner_ has taken in
   std::unique_ptr<SealerCore> sealer_;
   std::unique_ptr<RepairCore> repair_;
   MendCore mender_;

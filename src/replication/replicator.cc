@@ -401,17 +401,17 @@ void Replicator::Stop(absl::AnyInvocable<void()> done) {
 }
 
 void Replicator::Append(const PartitionId& partition, Block block, AppendDone done) {
-  impl_->loop().Post(
-      [impl = impl_, partition, block = std::move(block), done = std::move(done)]() mutable {
-        if (PartitionDriver* driver = impl->Find(partition); driver == nullptr) {
-          done({.outcome = Outcome::kNotStored, .status = UnknownPartition(partition)});
-        } else if (impl->node().stopped()) {
-          done({.outcome = Outcome::kNotStored,
-                .status = absl::UnavailableError("this node is stopping")});
-        } else {
-          driver->Append(std::move(block), std::move(done));
-        }
-      });
+  impl_->loop().Post([impl = impl_, partition, block = std::move(block),
+                      arrived = impl_->node().Now(), done = std::move(done)]() mutable {
+    if (PartitionDriver* driver = impl->Find(partition); driver == nullptr) {
+      done({.outcome = Outcome::kNotStored, .status = UnknownPartition(partition)});
+    } else if (impl->node().stopped()) {
+      done({.outcome = Outcome::kNotStored,
+            .status = absl::UnavailableError("this node is stopping")});
+    } else {
+      driver->Append(std::move(block), arrived, std::move(done));
+    }
+  });
 }
 
 void Replicator::Read(const PartitionId& partition, Offset from, size_t bytes_max, ReadDone done) {
@@ -467,6 +467,7 @@ void Replicator::Post(Task task) { impl_->loop().Post(std::move(task)); }
 std::vector<NodeStatus> Replicator::Nodes() const { return impl_->Nodes(); }
 
 ScrubStats Replicator::Scrub() const { return impl_->Scrub(); }
+OwnerStages Replicator::Stages() const { return impl_->node().stages().Read(); }
 
 void Replicator::SetDiskUsage(const DiskUsage& usage) {
   impl_->loop().Post([impl = impl_, usage] { impl->node().disk().OnUsage(usage); });

@@ -17,6 +17,7 @@
 #include "forebay/options.h"
 #include "metadata/metadata_store.h"
 #include "metadata/records.h"
+#include "replication/owner_stages.h"
 #include "replication/scrubber.h"
 #include "replication/transport.h"
 #include "runtime/executor.h"
@@ -132,6 +133,9 @@ class Replicator {
 
   // What the scrub, and whoever else reads the store, has found in it. Any thread.
   ScrubStats Scrub() const;
+
+  // Of the blocks that this node took in as their owner. Any thread.
+  OwnerStages Stages() const;
 
   // How full the store's disk is now; until the first call it counts as empty.
   void SetDiskUsage(const DiskUsage& usage);

@@ -98,6 +98,7 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* cont
         call->Answer([&](v1::StatusResponse& out) {
           out.set_node(backend->self.value());
           for (const NodeStatus& node : nodes) ToWire(node, *out.add_nodes());
+          if (backend->stages != nullptr) ToWire(backend->stages(), out);
           for (const PartitionStatus& partition : partitions) {
             if (caller.MaySee(partition.partition.stream)) ToWire(partition, *out.add_partitions());
           }

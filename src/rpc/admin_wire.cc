@@ -1,5 +1,6 @@
 #include "rpc/admin_wire.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -135,6 +136,33 @@ SinkState FromWire(const v1::SinkState& wire) {
   sink.delivered_events = wire.delivered_events();
   sink.dead_letter_events = wire.dead_letter_events();
   return sink;
+}
+
+void ToWire(const OwnerStages& stages, v1::StatusResponse& wire) {
+  for (size_t i = 0; i < kOwnerStageNames.size(); ++i) {
+    const StageStats& stats = stages.all()[i];
+    v1::StageState& out = *wire.add_stages();
+    out.set_stage(kOwnerStageNames[i]);
+    out.set_blocks(stats.blocks);
+    out.set_nanoseconds(static_cast<uint64_t>(absl::ToInt64Nanoseconds(stats.time)));
+    size_t buckets = stats.histogram.size();
+    while (buckets > 0 && stats.histogram[buckets - 1] == 0) --buckets;
+    for (size_t b = 0; b < buckets; ++b) out.add_histogram(stats.histogram[b]);
+  }
+}
+
+OwnerStages StagesIn(const v1::StatusResponse& wire) {
+  OwnerStages stages;
+  for (const v1::StageState& in : wire.stages()) {
+    const auto name = std::find(kOwnerStageNames.begin(), kOwnerStageNames.end(), in.stage());
+    if (name == kOwnerStageNames.end()) continue;
+    StageStats& stats = stages.all()[static_cast<size_t>(name - kOwnerStageNames.begin())];
+    stats.blocks = in.blocks();
+    stats.time = absl::Nanoseconds(static_cast<int64_t>(in.nanoseconds()));
+    const int buckets = std::min(in.histogram_size(), static_cast<int>(StageStats::kBuckets));
+    for (int b = 0; b < buckets; ++b) stats.histogram[static_cast<size_t>(b)] = in.histogram(b);
+  }
+  return stages;
 }
 
 void ToWire(const MaintenanceRecord& record, v1::SetMaintenanceRequest& wire) {

@@ -86,6 +86,7 @@ class RemoteCluster::Impl {
       any = true;
       for (const auto& partition : answer->partitions()) Merge(FromWire(partition), partitions);
       for (const auto& sink : answer->sinks()) cluster.sinks.push_back(FromWire(sink));
+      cluster.stages[NodeId(answer->node())] = StagesIn(*answer);
     }
     if (!any && IsAccessRefused(last)) return last;
     if (!any) return absl::UnavailableError(last.message());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ struct ClusterStatus {
   // of the node with the highest chain version.
   std::vector<PartitionStatus> partitions;
   std::vector<SinkState> sinks;
+  std::map<NodeId, OwnerStages> stages;  // of those that answered
   // Nodes that did not answer, and why.
   std::vector<std::pair<NodeId, absl::Status>> silent;
 };

@@ -34,6 +34,7 @@ RpcBackend BackendOf(const NodeId& self, Replicator& replicator) {
   };
   backend.post = [&replicator](Task task) { replicator.Post(std::move(task)); };
   backend.nodes = [&replicator] { return replicator.Nodes(); };
+  backend.stages = [&replicator] { return replicator.Stages(); };
   return backend;
 }
 

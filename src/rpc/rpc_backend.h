@@ -60,6 +60,8 @@ struct RpcBackend {
   std::function<void(MaintenanceRecord, Done)> set_maintenance;
   // Appends through the node's own producer. The events have been validated and have ids.
   std::function<void(const StreamId&, std::vector<Event>, ProduceDone)> produce;
+  // The Replicator's. May be empty: nothing is known.
+  std::function<OwnerStages()> stages;
   // May be empty: no sinks.
   std::function<std::vector<SinkState>()> sinks;
 };
