@@ -6,6 +6,7 @@
 #include "node/commands.h"
 #include "node/exit_code.h"
 #include "node/units.h"
+#include "runtime/lock_order.h"
 
 namespace forebay {
 namespace {
@@ -28,6 +29,7 @@ std::string UnknownCommand(const CLI::App& app, const std::string& word) {
 int Main(int argc, char** argv) {
   // A reader that goes away is an error of the write, not the end of the process.
   ::signal(SIGPIPE, SIG_IGN);
+  LeaveLockOrderUnchecked();
   CLI::App app{
       "Forebay takes events in, keeps them in at least two zones before it says so, and hands them "
       "downstream exactly once."};
