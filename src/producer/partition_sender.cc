@@ -40,12 +40,11 @@ Task PartitionSender::Guarded(absl::AnyInvocable<void()> task) {
   };
 }
 
-bool PartitionSender::well() const {
-  return !route_.owner.empty() && failures_ == 0 && broken_.ok() && !Quiet(kTroubleAfter);
+bool PartitionSender::well(absl::Time now) const {
+  return !route_.owner.empty() && failures_ == 0 && broken_.ok() && !Quiet(kTroubleAfter, now);
 }
 
-void PartitionSender::Add(AppendItem item) {
-  const absl::Time now = context_.clock.Now();
+void PartitionSender::Add(AppendItem item, absl::Time now) {
   const size_t bytes = EncodedBytes(item.event);
   if (Idle()) quiet_since_ = now;
   const bool fits = !batches_.empty() &&
@@ -223,12 +222,13 @@ absl::Duration PartitionSender::Backoff(const absl::Status& status) {
 
 bool PartitionSender::SetRoute(const Route& route) {
   if (route.owner.empty() || route.epoch < route_.epoch) return false;
+  const absl::Time now = context_.clock.Now();
   const bool newer = route.epoch > route_.epoch;
   const bool moved = route.owner != route_.owner;
   route_ = route;
-  if (moved || (newer && Quiet(kTroubleAfter))) {
+  if (moved || (newer && Quiet(kTroubleAfter, now))) {
     ask_next_ = 0;
-    if (!Idle()) quiet_since_ = context_.clock.Now();
+    if (!Idle()) quiet_since_ = now;
     Rewind(absl::ZeroDuration());
   }
   return newer || moved;
@@ -236,10 +236,10 @@ bool PartitionSender::SetRoute(const Route& route) {
 
 void PartitionSender::Tick() {
   GiveUpOld();
-  if (Idle() || !broken_.ok() || !Quiet(kTroubleAfter)) return;
+  const absl::Time now = context_.clock.Now();
+  if (Idle() || !broken_.ok() || !Quiet(kTroubleAfter, now)) return;
   context_.refresh_routes();
   AskToTakeOver();
-  const absl::Time now = context_.clock.Now();
   if (next_to_send_ > 0 && now - std::max(sent_again_at_, quiet_since_) >= kSendAgainAfter) {
     Rewind(absl::ZeroDuration());
   }

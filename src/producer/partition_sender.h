@@ -37,7 +37,7 @@ class PartitionSender {
   PartitionSender(SenderContext& context, PartitionId partition);
 
   // Into the batch. Call Pump after the last of a run.
-  void Add(AppendItem item);
+  void Add(AppendItem item, absl::Time now);
   // Sends what may leave.
   void Pump();
   // False: the route says nothing new, or is older than the one in use.
@@ -55,7 +55,7 @@ class PartitionSender {
   // The batch fills a block.
   bool full() const { return batch_bytes_ >= context_.batch.block_bytes_max; }
   // It has an owner that is not known to be in trouble.
-  bool well() const;
+  bool well(absl::Time now) const;
   const ZoneId& owner_zone() const { return route_.owner_zone; }
 
  private:
@@ -102,7 +102,7 @@ class PartitionSender {
   void FailBatches(const absl::Status& status);
   void StartNewRun();
   bool Idle() const { return blocks_.empty() && batches_.empty(); }
-  bool Quiet(absl::Duration time) const { return context_.clock.Now() - quiet_since_ >= time; }
+  bool Quiet(absl::Duration time, absl::Time now) const { return now - quiet_since_ >= time; }
   Task Guarded(absl::AnyInvocable<void()> task);
 
   SenderContext& context_;

@@ -82,12 +82,13 @@ void Producer::Append(Event event, std::function<void(const AppendResult&)> done
     counters_.appended_events++;
     return Refuse(item, std::move(status));
   }
-  Take(std::move(item));
+  Take(std::move(item), clock_.Now());
   PumpTouched();
 }
 
 void Producer::AppendValid(std::vector<AppendItem>& items) {
-  for (AppendItem& item : items) Take(std::move(item));
+  const absl::Time now = clock_.Now();  // once, as a reading of it costs more than many an event
+  for (AppendItem& item : items) Take(std::move(item), now);
   items.clear();
   PumpTouched();
 }
@@ -97,7 +98,7 @@ void Producer::Refuse(AppendItem& item, absl::Status status) {
   item.done({.outcome = Outcome::kNotStored, .status = std::move(status)});
 }
 
-void Producer::Take(AppendItem item) {
+void Producer::Take(AppendItem item, absl::Time now) {
   counters_.appended_events++;
   if (closing_) return Refuse(item, absl::UnavailableError("this producer is closed"));
   const size_t bytes = MemoryBytes(item.event);
@@ -112,14 +113,14 @@ void Producer::Take(AppendItem item) {
   memory_bytes_ += bytes;
   counters_.memory_bytes = memory_bytes_;
   if (item.event.id.empty()) item.event.id = random_.HexId();
-  if (item.event.time == absl::InfinitePast()) item.event.time = clock_.Now();
+  if (item.event.time == absl::InfinitePast()) item.event.time = now;
   ScheduleTick();
   if (senders_.empty()) {
     unrouted_.push_back(std::move(item));
     return RefreshRoutes();
   }
-  const size_t index = Choose(item.event);
-  senders_[index]->Add(std::move(item));
+  const size_t index = Choose(item.event, now);
+  senders_[index]->Add(std::move(item), now);
   if (touched_.empty() || touched_.back() != index) touched_.push_back(index);
 }
 
@@ -127,15 +128,14 @@ void Producer::PumpTouched() {
   for (const size_t index : std::exchange(touched_, {})) senders_[index]->Pump();
 }
 
-size_t Producer::Choose(const Event& event) {
-  return event.key.empty() ? ChooseAny() : Crc32c(event.key) % senders_.size();
+size_t Producer::Choose(const Event& event, absl::Time now) {
+  return event.key.empty() ? ChooseAny(now) : Crc32c(event.key) % senders_.size();
 }
 
-size_t Producer::ChooseAny() {
-  const absl::Time now = clock_.Now();
+size_t Producer::ChooseAny(absl::Time now) {
   const PartitionSender& current = *senders_[chosen_];
   const absl::Duration stayed = now - chosen_at_;
-  if (!current.full() && (stayed < kStayAtLeastFor || (stayed < kStayFor && current.well()))) {
+  if (!current.full() && (stayed < kStayAtLeastFor || (stayed < kStayFor && current.well(now)))) {
     return chosen_;
   }
   chosen_at_ = now;
@@ -145,7 +145,7 @@ size_t Producer::ChooseAny() {
   for (const bool own_zone : {true, false}) {
     for (size_t i = 1; i <= count; i++) {
       const PartitionSender& sender = *senders_[(chosen_ + i) % count];
-      if (sender.full() || !sender.well()) continue;
+      if (sender.full() || !sender.well(now)) continue;
       if (own_zone && sender.owner_zone() != options_.zone) continue;
       return chosen_ = (chosen_ + i) % count;
     }
@@ -197,9 +197,10 @@ void Producer::OnRoutes(absl::StatusOr<StreamRoutes> routes) {
   for (size_t i = 0; i < std::min(senders_.size(), routes->routes.size()); i++) {
     if (senders_[i]->SetRoute(routes->routes[i])) ask_failures_ = 0;
   }
+  const absl::Time now = clock_.Now();
   for (AppendItem& item : std::exchange(unrouted_, {})) {
-    const size_t index = Choose(item.event);
-    senders_[index]->Add(std::move(item));
+    const size_t index = Choose(item.event, now);
+    senders_[index]->Add(std::move(item), now);
     touched_.push_back(index);
   }
   for (FlushWaiter& waiter : flushes_) {

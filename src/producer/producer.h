@@ -83,10 +83,10 @@ class Producer {
 
   void Refuse(AppendItem& item, absl::Status status);
   void FailUnrouted(const absl::Status& status);
-  void Take(AppendItem item);
+  void Take(AppendItem item, absl::Time now);
   void PumpTouched();
-  size_t Choose(const Event& event);
-  size_t ChooseAny();
+  size_t Choose(const Event& event, absl::Time now);
+  size_t ChooseAny(absl::Time now);
   void RefreshRoutes();
   void AskForRoutes();
   void OnRoutes(absl::StatusOr<StreamRoutes> routes);
