@@ -12,6 +12,7 @@
 namespace forebay {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -37,7 +38,7 @@ class OwnerTest : public ::testing::Test {
   }
   void Append(Ticket ticket, Block block) {
     core_->Append(std::move(block), ticket, now_, Out());
-    core_->Mirror(now_, out_);
+    core_->MirrorToAll(now_, out_);
   }
   void Holds(const std::string& node, uint64_t tail, uint64_t epoch = 1) {
     core_->OnMirrorReply(NodeId(node),
@@ -102,6 +103,78 @@ TEST_F(OwnerTest, MirrorsARunOfAppendsInOneMessage) {
   const auto sent = Sent<MirrorRequest>(out_.outbox, "b");
   ASSERT_THAT(sent, SizeIs(1));
   EXPECT_THAT(sent[0].blocks, SizeIs(3));
+}
+
+class PromptTest : public OwnerTest {
+ protected:
+  // As a turn of the node does; what waits goes where the test calls Rest.
+  void Turn(uint64_t sequence, const std::string& payload = "x") {
+    core_->Append(BlockOf(sequence, 1, "p", 0, payload), sequence + 1, now_, Out());
+    core_->Mirror(now_, out_);
+  }
+  void Rest() { core_->MirrorTo(NodeId("c"), now_, Out()); }
+  std::string SentTo() {
+    std::string nodes;
+    for (const char* node : {"a", "b", "c"}) {
+      if (!Sent<MirrorRequest>(out_.outbox, node).empty()) nodes += node;
+    }
+    return nodes;
+  }
+};
+
+TEST_F(PromptTest, SendsAtOnceToAsManyAsAnAcknowledgementTakesAndToTheOthersSoon) {
+  Turn(0);
+  EXPECT_EQ(SentTo(), "ab");
+  EXPECT_THAT(out_.rest, ElementsAre(NodeId("c")));
+  Turn(1);
+  EXPECT_EQ(SentTo(), "ab");
+  Rest();
+  EXPECT_EQ(SentTo(), "c");
+  EXPECT_THAT(Sent<MirrorRequest>(out_.outbox, "c")[0].blocks, SizeIs(2));
+}
+
+TEST_F(PromptTest, LetsAReplicaThatStallsBeOvertaken) {  // hazard 15
+  Turn(0);
+  Rest();
+  Holds("a", 1);
+  Holds("c", 1);
+  EXPECT_TRUE(Acknowledged(1));
+  Turn(1);
+  EXPECT_EQ(SentTo(), "ac");
+}
+
+TEST_F(PromptTest, SendsToAllWhileThoseThatAnswerAreTooFew) {  // G7
+  Turn(0);
+  now_ += absl::Seconds(1);
+  core_->OnTick(now_, Out());  // nobody has answered
+  Turn(1);
+  EXPECT_EQ(SentTo(), "abc");
+}
+
+TEST_F(PromptTest, LetsNotMuchWaitForTheRest) {
+  for (uint64_t i = 0; i < 3; i++) Turn(i, std::string(999, 'x'));
+  EXPECT_EQ(SentTo(), "ab");
+  OwnerOptions options;
+  core_ =
+      std::make_unique<OwnerCore>(kPartition, OpenSegmentOf(1, 0), ProducerTable(), options, now_);
+  core_->Mirror(now_, Out());
+  for (const char* node : {"a", "b", "c"}) Holds(node, 0);
+  Turn(0, std::string(100'000, 'x'));
+  EXPECT_EQ(SentTo(), "abc");
+}
+
+TEST_F(PromptTest, CallsAReplicaInSyncThatLacksOnlyWhatIsYoung) {  // hazard 13
+  const std::vector<NodeId> all = {NodeId("a"), NodeId("b"), NodeId("c")};
+  const std::vector<NodeId> two = {NodeId("a"), NodeId("b")};
+  Turn(0);
+  Holds("a", 1);
+  Holds("b", 1);
+  EXPECT_EQ(core_->committed(), Offset(1));
+  EXPECT_EQ(core_->InSync(), all);
+  core_->OnTick(now_, Out());
+  EXPECT_EQ(core_->InSync(), all);
+  core_->OnTick(now_, Out());
+  EXPECT_EQ(core_->InSync(), two);
 }
 
 TEST_F(OwnerTest, CountsNoAnswerAboutAnEarlierSegment) {  // guard ack-epoch
@@ -200,13 +273,23 @@ TEST_F(OwnerTest, SaysHowFarItsBlocksHaveCome) {
   core_->Mirror(now_, out_);
   EXPECT_EQ(reach().sent, Offset(3));
   EXPECT_EQ(reach().mirrored, Offset(0));
-  Holds("c", 2);  // with the owner's own, when it has it, that is a quorum
+  Holds("b", 2);  // with the owner's own, when it has it, that is a quorum
   EXPECT_EQ(reach().mirrored, Offset(2));
   EXPECT_EQ(reach().committed, Offset(0));
   Holds("a", 3);
   EXPECT_EQ(reach().own, Offset(3));
-  Holds("c", 3);
+  Holds("b", 3);
   EXPECT_EQ(reach().committed, Offset(3));
+}
+
+// Such an answer would be a defect of the replica; it must not be one of the owner as well.
+TEST_F(OwnerTest, IsNotConfusedByATailInsideABlock) {
+  core_->Append(BlockOf(0, 3), 1, now_, Out());
+  Holds("c", 2);
+  EXPECT_EQ(core_->committed(), Offset(0));
+  Holds("a", 3);
+  Holds("b", 3);
+  EXPECT_TRUE(Acknowledged(1));
 }
 
 TEST_F(OwnerTest, ReportsAFenceOfAHigherEpoch) {

@@ -67,6 +67,8 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   // What the tasks that wait in the loop decide leaves together, at the end of their turn: one
   // message to a peer, one write to the store, and one wake-up of each, carry it all.
   void AtEndOfTurn(Task task);
+  // For what need not leave at once: runs when something else goes to that node, or a little later.
+  void WithTheNextTo(const NodeId& node, Task task);
   // Messages to this node come back through the loop.
   void SetDispatch(Dispatch dispatch) { dispatch_ = std::move(dispatch); }
   void Send(Outbox outbox);
@@ -122,6 +124,11 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
     absl::Time since;  // when `alive` last changed
   };
 
+  struct NextTo {
+    std::vector<Task> tasks;
+    bool timer_runs = false;  // at its end they run in any case
+  };
+
   void TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,
                absl::AnyInvocable<void(ChainSwap)> done);
   bool IsAliveView(const NodeView& view) const;
@@ -163,6 +170,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   // Of this turn.
   bool turn_ends_soon_ = false;
   std::vector<Task> at_end_of_turn_;
+  std::map<NodeId, NextTo> with_the_next_;
   std::map<NodeId, std::vector<Message>> outgoing_;
   ReplicaCore::Writes writes_;
   size_t write_batches_ = 0;  // of the replica core's

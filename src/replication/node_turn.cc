@@ -10,6 +10,8 @@ namespace {
 
 // The store groups whole writes, so a large turn's leave in parts.
 constexpr size_t kWriteBytesMax = 1 << 20;
+// How far a copy that no acknowledgement needs may be behind (decision 31).
+constexpr absl::Duration kNextAtTheLatest = absl::Milliseconds(4);
 
 // Of the replies about one segment only the last counts: it says the most.
 void KeepLastReplies(std::vector<Message>& messages) {
@@ -35,6 +37,16 @@ void NodeState::AtEndOfTurn(Task task) {
   EndTurnSoon();
 }
 
+void NodeState::WithTheNextTo(const NodeId& node, Task task) {
+  NextTo& next = with_the_next_[node];
+  next.tasks.push_back(std::move(task));
+  if (std::exchange(next.timer_runs, true)) return;
+  PostAfter(kNextAtTheLatest, [&next] {
+    next.timer_runs = false;
+    for (Task& each : std::exchange(next.tasks, {})) each();
+  });
+}
+
 void NodeState::Send(Outbox outbox) {
   for (auto& [to, message] : outbox.messages) outgoing_[to].push_back(std::move(message));
   if (!outgoing_.empty()) EndTurnSoon();
@@ -58,6 +70,10 @@ void NodeState::Write(ReplicaCore::Writes writes) {
 
 void NodeState::EndTurn() {
   for (Task& task : std::exchange(at_end_of_turn_, {})) task();
+  for (auto& [node, next] : with_the_next_) {
+    if (!outgoing_.contains(node)) continue;
+    for (Task& task : std::exchange(next.tasks, {})) task();
+  }
   auto own = outgoing_.extract(self().id);
   if (!own.empty()) {
     for (Message& message : own.mapped()) dispatch_(self().id, std::move(message));

@@ -1,6 +1,7 @@
 #include "replication/owner.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -14,6 +15,8 @@ constexpr size_t kMessageBytesMax = 1 << 20;
 constexpr size_t kMessageBlocksMax = 64;
 // A replica that does not answer is tried again after resend_after, twice that, ... up to 2^4.
 constexpr int kSilentRoundsMax = 4;
+// More than this does not wait for MirrorTo.
+constexpr size_t kRestBytesMax = 64 << 10;
 constexpr absl::Duration kRetryHint = absl::Milliseconds(20);
 
 AppendResult NotStored(absl::Status status) {
@@ -29,7 +32,9 @@ OwnerCore::OwnerCore(PartitionId partition, Segment segment, ProducerTable table
       segment_(std::move(segment)),
       table_(std::move(table)),
       next_(segment_.base),
-      committed_(segment_.base) {
+      committed_(segment_.base),
+      committed_at_tick_(segment_.base),
+      committed_before_tick_(segment_.base) {
   table_.ForgetIdle(now, options_.forget_producer_after);
   committed_table_ = table_;
   Restart(now);
@@ -132,7 +137,7 @@ void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl
   if (reply.answer == ReplicaAnswer::kFull) {
     progress.silent_rounds = kSilentRoundsMax;  // it takes blocks again only once it has room
   } else {
-    Pump(static_cast<size_t>(index), now, out);
+    Mirror(now, out);
   }
 }
 
@@ -171,7 +176,53 @@ void OwnerCore::DropSettled() {
   }
 }
 
+// The furthest, the owner's own first among equals, until they are an ack quorum; all when what is
+// well is none. A replica that stalls is thus overtaken by one that had to wait.
+ReplicaMask OwnerCore::Prompt() const {
+  const size_t count = progress_.size();
+  std::vector<size_t> order;
+  const int self = std::max(IndexOf(segment_.replicas, segment_.owner), 0);
+  for (size_t i = 0; i < count; i++) order.push_back((static_cast<size_t>(self) + i) % count);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return progress_[a].tail > progress_[b].tail; });
+  ReplicaMask prompt = 0;
+  for (const size_t i : order) {
+    const Progress& progress = progress_[i];
+    if (!progress.opened || progress.limbo || progress.silent_rounds > 0) continue;
+    prompt |= ReplicaMask{1} << i;
+    if (IsAckQuorum(segment_.rule, segment_.replicas, prompt)) return prompt;
+  }
+  return AllOf(segment_.replicas);
+}
+
+bool OwnerCore::RestIsLarge(const Progress& progress) const {
+  size_t bytes = 0;
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    if (entry->first < progress.sent) return false;
+    bytes += entry->block.bytes().size();
+    if (bytes >= kRestBytesMax) return true;
+  }
+  return false;
+}
+
 void OwnerCore::Mirror(absl::Time now, OwnerOutput& out) {
+  const ReplicaMask prompt = Prompt();
+  for (size_t i = 0; i < progress_.size(); i++) {
+    const Progress& progress = progress_[i];
+    if ((prompt >> i & 1) != 0 || !progress.opened || RestIsLarge(progress)) {
+      Pump(i, now, out);
+    } else if (progress.sent < next_) {
+      out.rest.push_back(segment_.replicas[i].node);
+    }
+  }
+}
+
+void OwnerCore::MirrorTo(const NodeId& replica, absl::Time now, OwnerOutput& out) {
+  const int index = IndexOf(segment_.replicas, replica);
+  if (index >= 0) Pump(static_cast<size_t>(index), now, out);
+}
+
+void OwnerCore::MirrorToAll(absl::Time now, OwnerOutput& out) {
   for (size_t i = 0; i < progress_.size(); i++) Pump(i, now, out);
 }
 
@@ -202,6 +253,7 @@ void OwnerCore::Pump(size_t index, absl::Time now, OwnerOutput& out) {
       bytes += at->block.bytes().size();
       blocks.push_back(at->block);
     }
+    if (blocks.empty()) return;  // it said that it ends inside a block: no replica of ours does
     SendTo(index, std::nullopt, first, std::move(blocks), out);
   }
 }
@@ -265,6 +317,12 @@ void OwnerCore::OnCatchUp(const NodeId& to, std::optional<std::pair<Offset, std:
 }
 
 void OwnerCore::OnTick(absl::Time now, OwnerOutput& out) {
+  committed_before_tick_ = std::exchange(committed_at_tick_, committed_);
+  Remind(now, out);
+}
+
+// Sends again what was not answered, and tells the trim floor.
+void OwnerCore::Remind(absl::Time now, OwnerOutput& out) {
   if (rolling_) return;
   for (size_t i = 0; i < progress_.size(); i++) {
     Progress& progress = progress_[i];
@@ -289,7 +347,7 @@ void OwnerCore::OnPeerBack(const NodeId& node, absl::Time now, OwnerOutput& out)
 void OwnerCore::SetTrimFloor(Offset floor, absl::Time now, OwnerOutput& out) {
   FOREBAY_CHECK(floor <= committed_, "nothing is trimmed that is not committed");
   trim_floor_ = std::max(trim_floor_, floor);
-  OnTick(now, out);
+  Remind(now, out);
 }
 
 void OwnerCore::FinishRoll(Segment segment, absl::Time now, OwnerOutput& out) {
@@ -347,7 +405,8 @@ bool OwnerCore::OpenedOnQuorum() const {
 std::vector<NodeId> OwnerCore::InSync() const {
   std::vector<NodeId> nodes;
   for (size_t i = 0; i < progress_.size(); i++) {
-    if (progress_[i].opened && progress_[i].tail >= committed_) {
+    const Progress& progress = progress_[i];
+    if (progress.opened && !progress.limbo && progress.tail >= committed_before_tick_) {
       nodes.push_back(segment_.replicas[i].node);
     }
   }

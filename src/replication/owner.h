@@ -15,6 +15,7 @@
 #include "replication/message.h"
 #include "replication/outbox.h"
 #include "replication/producer_table.h"
+#include "replication/quorum.h"
 #include "replication/stage_tracker.h"
 
 namespace forebay {
@@ -37,6 +38,7 @@ struct OwnerOutput {
   // OnCatchUp. At most one such read per replica is under way.
   std::vector<std::pair<NodeId, Offset>> catch_ups;
   bool readable_more = false;
+  std::vector<NodeId> rest;  // see Mirror
   // A replica has been fenced at this epoch by a sealer.
   std::optional<Epoch> fenced;
 };
@@ -48,9 +50,12 @@ class OwnerCore {
   OwnerCore(PartitionId partition, Segment segment, ProducerTable table, OwnerOptions options,
             absl::Time now);
 
-  // Opens the segment on its replicas, and sends them what was appended. One call after a run of
-  // appends makes one message of them.
+  // Opens the segment on its replicas, and sends what was appended to as many as an acknowledgement
+  // takes: those that are furthest (decision 31). One call after a run of appends makes one message
+  // of them. The others stand in out.rest and want MirrorTo soon.
   void Mirror(absl::Time now, OwnerOutput& out);
+  void MirrorTo(const NodeId& replica, absl::Time now, OwnerOutput& out);
+  void MirrorToAll(absl::Time now, OwnerOutput& out);
   void Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& out);
   void OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl::Time now,
                      OwnerOutput& out);
@@ -89,7 +94,8 @@ class OwnerCore {
   bool Idle() const { return entries_.empty() && !rolling_ && AllCaughtUp(); }
   // The open snapshot is durable on an ack quorum, so earlier segments may leave the chain.
   bool OpenedOnQuorum() const;
-  // Replicas that hold all that is committed, and those that say they are in limbo.
+  // Replicas that hold all that was committed one or two ticks ago (what is younger may be on its
+  // way to them), and those that say they are in limbo.
   std::vector<NodeId> InSync() const;
   bool HasLimboReplica() const;
 
@@ -115,10 +121,13 @@ class OwnerCore {
   };
 
   void Restart(absl::Time now);
+  ReplicaMask Prompt() const;
+  bool RestIsLarge(const Progress& progress) const;
   void Pump(size_t index, absl::Time now, OwnerOutput& out);
   // `reopen`: where the replica is to begin instead of the segment's base, with its snapshot.
   void SendTo(size_t index, std::optional<std::pair<Offset, std::string>> reopen, Offset first,
               std::vector<Block> blocks, OwnerOutput& out);
+  void Remind(absl::Time now, OwnerOutput& out);
   void Resend(size_t index, absl::Time now, OwnerOutput& out);
   void AdvanceCommitted(absl::Time now, OwnerOutput& out);
   void DropSettled();
@@ -136,6 +145,7 @@ class OwnerCore {
   size_t entries_bytes_ = 0;
   Offset next_;  // offset of the next block
   Offset committed_;
+  Offset committed_at_tick_, committed_before_tick_;  // at the last tick, and the one before
   Offset trim_floor_;
   uint64_t segment_bytes_ = 0;
   absl::Time opened_at_;

@@ -125,6 +125,18 @@ void PartitionDriver::NoteStages(absl::Time now) {
   if (!stages_.empty()) stages_.OnReach(owner_->reach(), now, node_.stages());
 }
 
+// An acknowledgement does not need it there, so it goes with the next message to that node.
+void PartitionDriver::MirrorLater(const NodeId& to) {
+  if (!rest_.insert(to).second) return;
+  node_.WithTheNextTo(to, [this, to] {
+    rest_.erase(to);
+    if (owner_ == nullptr) return;
+    OwnerOutput out;
+    owner_->MirrorTo(to, node_.Now(), out);
+    Flush(std::move(out));
+  });
+}
+
 void PartitionDriver::Flush(OwnerOutput out) {
   node_.Send(std::move(out.outbox));
   for (auto& [ticket, result] : out.results) {
@@ -132,6 +144,7 @@ void PartitionDriver::Flush(OwnerOutput out) {
     if (!waiting.empty()) waiting.mapped().done(std::move(result));
   }
   for (auto& [to, from] : out.catch_ups) CatchUp(to, from);
+  for (const NodeId& to : out.rest) MirrorLater(to);
   if (out.readable_more) AnnounceCommitted();
   if (out.fenced.has_value() && !fenced_since_.has_value()) {
     fenced_since_ = node_.Now();
@@ -305,6 +318,9 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
   FinishHandOver(absl::AbortedError("another hand-over began"));
   hand_over_ = HandOverRound{std::move(to), absl::InfinitePast(), node_.Now() + kHandOverLimit,
                              std::move(done)};
+  OwnerOutput out;
+  owner_->MirrorToAll(node_.Now(), out);  // so that the other need not fetch it
+  Flush(std::move(out));
   PursueHandOver();
 }
 

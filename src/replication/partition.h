@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -77,6 +78,7 @@ class PartitionDriver {
   // What this turn appends goes out together.
   void MirrorSoon();
   void NoteStages(absl::Time now);
+  void MirrorLater(const NodeId& to);
   void Flush(OwnerOutput out);
   void Adopt(VersionedChain chain);
   void LoseOwnership();
@@ -144,6 +146,7 @@ class PartitionDriver {
   std::map<Ticket, Waiting> waiting_;
   Ticket tickets_ = 0;
   bool mirror_is_due_ = false;  // at the end of this turn
+  std::set<NodeId> rest_;       // replicas that have not been sent everything yet
   std::map<uint64_t, RemoteRead> remote_reads_;
 
   absl::Time attempt_started_;

@@ -213,7 +213,7 @@ void SmallWorld::Append(Node& node, size_t block) {
   tickets_[ticket] = block;
   OwnerOutput out;
   node.owner->Append(BlockOf(block), ticket, kNow, out);
-  node.owner->Mirror(kNow, out);
+  node.owner->MirrorToAll(kNow, out);
   Finish(node, std::move(out));
 }
 
@@ -373,7 +373,7 @@ void SmallWorld::Own(Node& node, ProducerTable table) {
   node.owner = std::make_unique<OwnerCore>(Partition(), chain_.segments.back(), std::move(table),
                                            OwnerOptions(), kNow);
   OwnerOutput out;
-  node.owner->Mirror(kNow, out);
+  node.owner->MirrorToAll(kNow, out);
   Finish(node, std::move(out));
 }
 
