@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from compare import builds, report, run
+from compare import builds, goals, report, run
 from compare.peer import say
 from compare.variants import VARIANTS
 from compare.workloads import DEFAULT, WORKLOADS
@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   scripts/bench compare --repeats 3              medians of three
   scripts/bench compare --peers forebay,redis-always --workloads max1k,rate1k --quick
   scripts/bench compare --peers kafka-zstd --no-publish     (KAFKA_HOME: instead of what Maven fetches)
+  scripts/bench goals                            what compare does not show; writes docs/BENCHMARKS.md
   scripts/bench report                           docs/BENCHMARKS.md again from its result file
   scripts/bench report results/compare/*.jsonl   the table of other result files, to standard output
   scripts/bench check ../before/build/release build/release    two builds, interleaved
@@ -60,6 +61,9 @@ def parser():
     compare.add_argument("--build", default=REPOSITORY / "build" / "release", help=argparse.SUPPRESS)
     compare.add_argument("--forebay", help="another forebay program for the nodes")
     compare.add_argument("--no-setup", action="store_true", help="install and build nothing")
+    aims = commands.add_parser("goals", help="failover, backlog, many partitions, profiles")
+    aims.add_argument("--build", type=pathlib.Path, default=REPOSITORY / "build" / "release", help=argparse.SUPPRESS)
+    aims.add_argument("--out", type=pathlib.Path, help="JSON lines (default: docs/benchmarks/goals.jsonl)")
     again = commands.add_parser("report", help="the table of result files")
     again.add_argument("files", nargs="*", type=pathlib.Path)
     again.add_argument("--check", action="store_true", help="fail if docs/BENCHMARKS.md is not what its file gives")
@@ -112,8 +116,19 @@ def compare(asked):
     return 0
 
 
+def measure_goals(asked):
+    asked.command = " ".join(["scripts/bench", *sys.argv[1:]])
+    out = asked.out or report.GOALS
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "w", encoding="utf-8") as file:
+        goals.measure(asked, file)
+    return report.write()
+
+
 def main():
     asked = parser().parse_args()
+    if asked.command_name == "goals":
+        return measure_goals(asked)
     if asked.command_name == "compare":
         return compare(asked)
     if asked.command_name == "check":

@@ -6,7 +6,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
-from compare import builds, figures, machine, report  # noqa: E402 (the path comes first)
+from compare import builds, figures, goals, machine, report  # noqa: E402 (the path comes first)
 from compare.variants import VARIANTS  # noqa: E402
 from compare.workloads import DEFAULT, WORKLOADS  # noqa: E402
 
@@ -97,6 +97,41 @@ class Report(unittest.TestCase):
     def test_the_chart_has_a_bar_for_every_row(self):
         chart = report.chart(report.Results([run_line(), run_line(workload="rate1k", rate=100)]))
         self.assertEqual(chart.count(VARIANTS["etcd"].title), 2)
+
+
+class Goals(unittest.TestCase):
+    @staticmethod
+    def reached(runs=(), benches=()):
+        """{goal: the last cell of its row}"""
+        measured = goals.Measured(report.Results([run_line(variant="forebay", **run) for run in runs]), list(benches))
+        cells = [line.split("|")[1:-1] for line in goals.table(measured).splitlines()[2:]]
+        return {row[0].strip(): row[3].strip() for row in cells}
+
+    def test_more_events_and_less_time_are_better(self):
+        verdicts = self.reached([{"workload": "max1k", "events_per_s": 260_000.0},
+                                 {"workload": "max200", "events_per_s": 400_000.0},
+                                 {"workload": "rate1k", "p50_ms": 1.0, "p99_ms": 20.0}])
+        self.assertEqual(verdicts["events/s of 1 KiB, drain running"], "yes")
+        self.assertEqual(verdicts["events/s of 200 B, drain running"], "no: 50% of it")
+        self.assertEqual(verdicts["at 2,000 events/s, from due time: p50"], "yes")
+        self.assertEqual(verdicts["the same: p99"], "no: 50% of it")
+
+    def test_what_was_not_measured_is_called_that(self):
+        self.assertEqual(set(self.reached().values()), {"not measured"})
+
+    def test_phases_of_the_bench_are_read(self):
+        def bench(name, **phase):
+            return {"kind": "bench", "name": name, "result": {"measurements": [phase]}}
+        faults = [{"fault": "kill", "partition_ack_gap_ms_max": 800}, {"fault": "restart", "partition_ack_gap_ms_max": 50}]
+        verdicts = self.reached(benches=[
+            bench("failover", phase="failover", faults=faults),
+            bench("partitions-12", phase="closed", events_per_second=100), bench(
+                "partitions-1000", phase="closed", events_per_second=90),
+            bench("backlog", phase="backlog", memory_mib={"a": {"largest": 100}, "b": {"largest": 1024}})])
+        self.assertEqual(verdicts["longest gap of a partition without an acknowledgement: owner killed"], "no: 50% of it")
+        self.assertEqual(verdicts["the same: owner restarted gracefully"], "yes")
+        self.assertEqual(verdicts["throughput with 1,000 partitions, against 12"], "yes")
+        self.assertEqual(verdicts["largest memory of a node with a backlog of 2 GiB"], "no: 50% of it")
 
 
 class Choices(unittest.TestCase):

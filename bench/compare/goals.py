@@ -1,0 +1,192 @@
+"""What Forebay wants to reach, and how far it is: the lines of docs/BENCHMARKS.md, from result files."""
+import dataclasses
+import datetime
+import json
+import subprocess
+import tempfile
+import typing
+
+from compare import figures, machine
+from compare.peer import say
+
+# Runs of `forebay bench`, by name. Each starts three nodes of its own.
+LOAD_1K = ["--event-bytes", "1KiB", "--producers", "8"]
+RUNS = {
+    "failover": ["--phases", "failover", "--rate", "2000", *LOAD_1K],
+    "backlog": ["--phases", "backlog,catch-up", "--backlog", "2GiB", "--rate", "20000", *LOAD_1K],
+    "partitions-12": ["--phases", "closed", "--partitions", "12", "--producers", "8"],
+    "partitions-1000": ["--phases", "closed", "--partitions", "1000", "--producers", "8"],
+}
+# What the nodes do while they are asked for little, or for all they can.
+PROFILED = {
+    "2,000 events/s of 1 KiB": ["--phases", "open", "--rate", "2000", *LOAD_1K],
+    "as many events of 1 KiB as it takes": ["--phases", "closed", *LOAD_1K],
+    "as many events of 200 B as it takes": ["--phases", "closed", "--event-bytes", "200", "--producers", "8"],
+}
+PROFILE_ROWS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    what: str
+    limit: float
+    unit: str
+    read: typing.Callable  # of a Measured
+    more: bool = False  # is better
+
+    def share(self, value):
+        """1 or more: reached."""
+        return value / self.limit if self.more else self.limit / value if value else float("inf")
+
+
+class Measured:
+    """The figures of scripts/bench compare (a Results), and of the runs above by name and phase."""
+
+    def __init__(self, compared, lines):
+        self.compared = compared
+        self.phases = {(line["name"], phase["phase"]): phase for line in lines if line["kind"] == "bench"
+                       for phase in line["result"]["measurements"]}
+
+    def of(self, workload, key, variant="forebay"):
+        return self.compared.get(variant, workload, key) if self.compared else None
+
+    def phase(self, run, phase, *keys):
+        value = self.phases.get((run, phase))
+        for key in keys:
+            value = value[key] if value is not None else None
+        return value
+
+    def gap(self, fault):
+        faults = self.phase("failover", "failover", "faults") or []
+        return next((each["partition_ack_gap_ms_max"] for each in faults if each["fault"] == fault), None)
+
+    def live_p99_ratio(self):
+        before, during = (self.phase("backlog", "catch-up", key, "p99_ms") for key in ("live_before", "live_during"))
+        return figures.per(during, before) if during is not None else None
+
+    def memory_mib(self):
+        nodes = self.phase("backlog", "backlog", "memory_mib")
+        return max(node["largest"] for node in nodes.values()) if nodes else None
+
+    def many_partitions(self):
+        few, many = (self.phase(f"partitions-{count}", "closed", "events_per_second") for count in (12, 1000))
+        return figures.per(many, few) if many is not None else None
+
+
+def best(key, *workloads, variant="forebay"):
+    """Whatever the publishers have in flight."""
+    def read(measured):
+        values = [measured.of(workload, key, variant) for workload in workloads]
+        return max((value for value in values if value is not None), default=None)
+    return read
+
+
+GOALS = (
+    Goal("events/s of 1 KiB, drain running", 250_000, "", best("events_per_s", "max1k", "deep1k"), more=True),
+    Goal("events/s of 1 KiB, drain stopped", 250_000, "",
+         best("events_per_s", "max1k", "deep1k", variant="forebay-backlog"), more=True),
+    Goal("events/s of 200 B, drain running", 800_000, "", best("events_per_s", "max200", "deep200"), more=True),
+    Goal("events/s of 200 B, drain stopped", 800_000, "",
+         best("events_per_s", "max200", "deep200", variant="forebay-backlog"), more=True),
+    Goal("at 2,000 events/s, from due time: p50", 1.6, "ms", lambda of: of.of("rate1k", "p50_ms")),
+    Goal("the same: p99", 10, "ms", lambda of: of.of("rate1k", "p99_ms")),
+    Goal("the same: p99.9", 25, "ms", lambda of: of.of("rate1k", "p999_ms")),
+    Goal("at half of the maximum: p99", 25, "ms", lambda of: of.of("half1k", "p99_ms")),
+    Goal("CPU of all nodes per million events of 1 KiB, at the maximum", 5, "s",
+         lambda of: of.of("deep1k", "server_cpu_s_per_million") or of.of("max1k", "server_cpu_s_per_million")),
+    Goal("the same, at 2,000 events/s", 150, "s", lambda of: of.of("rate1k", "server_cpu_s_per_million")),
+    Goal("bytes written on all nodes per byte of payload, drain running", 0.6, "",
+         lambda of: of.of("deep1k", "written_per_byte") or of.of("max1k", "written_per_byte")),
+    Goal("the same, drain stopped", 1.0, "", lambda of: of.of("deep1k", "written_per_byte", "forebay-backlog")
+         or of.of("max1k", "written_per_byte", "forebay-backlog")),
+    Goal("longest gap of a partition without an acknowledgement: owner killed", 400, "ms", lambda of: of.gap("kill")),
+    Goal("the same: owner frozen", 1200, "ms", lambda of: of.gap("freeze")),
+    Goal("the same: owner's zone cut off", 1200, "ms", lambda of: of.gap("cut")),
+    Goal("the same: owner restarted gracefully", 100, "ms", lambda of: of.gap("restart")),
+    Goal("drain from a backlog into SQLite, beside 20,000 events/s: events/s", 150_000, "",
+         lambda of: of.phase("backlog", "catch-up", "delivered_per_second"), more=True),
+    Goal("p99 of that live traffic, against before", 2, "x", lambda of: of.live_p99_ratio()),
+    Goal("largest memory of a node with a backlog of 2 GiB", 512, "MiB", lambda of: of.memory_mib()),
+    Goal("throughput with 1,000 partitions, against 12", 0.8, "x", lambda of: of.many_partitions(), more=True),
+)
+
+
+def shown(value, unit):
+    text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{text} {unit}".rstrip()
+
+
+def table(measured):
+    lines = ["| goal | wanted | measured | reached |", "|---|---|---|---|"]
+    for goal in GOALS:
+        value = goal.read(measured)
+        sign = "≥" if goal.more else "≤"
+        there = "–" if value is None else shown(value, goal.unit)
+        share = None if value is None else goal.share(value)
+        reached = "not measured" if share is None else "yes" if share >= 1 else f"no: {share:.0%} of it"
+        lines.append(f"| {goal.what} | {sign} {shown(goal.limit, goal.unit)} | {there} | {reached} |")
+    return "\n".join(lines)
+
+
+def profiles_text(lines):
+    """Where the time goes, and what a switch between threads costs here."""
+    parts = []
+    for line in lines:
+        if line["kind"] != "profile":
+            continue
+        rows = ", ".join(f"{row['thread']} in {row['where']} {row['share']:.0%}" for row in line["rows"])
+        parts.append(f"- **{line['load']}**: {rows}; of it in the kernel {line['kernel_share']:.0%}.")
+    switch = next((line["microseconds"] for line in lines if line["kind"] == "switch"), None)
+    if switch is not None:
+        parts.append(f"- Two threads that wake each other in turn take {switch:.1f} us for a round here "
+                     "(`perf bench sched pipe -T`).")
+    return "\n".join(parts)
+
+
+def run_bench(program, arguments):
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        command = [program, "bench", *arguments, "--json", file.name]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        text = file.read().decode()
+        if not text:
+            raise machine.Unavailable(f"forebay bench ended with {done.returncode}: {done.stderr or done.stdout}")
+        return json.loads(text)
+
+
+def profile(program, load, arguments, seconds=5, after=5):
+    """Shares of all time that a processor was not idle, by thread and library."""
+    with tempfile.NamedTemporaryFile(suffix=".data") as data, subprocess.Popen(
+            [program, "bench", *arguments, "--warm-up", "3s", "--time", f"{seconds + after}s"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as bench:
+        subprocess.run(["sleep", str(after)], check=True)
+        subprocess.run(["perf", "record", "-a", "-F", "499", "-o", data.name, "--", "sleep", str(seconds)],
+                       capture_output=True, check=True)
+        bench.wait()
+        text = subprocess.run(["perf", "report", "-i", data.name, "--sort", "comm,dso", "-F", "overhead,comm,dso", "-t",
+                               "|"], capture_output=True, text=True, check=True).stdout
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.count("|") == 2]
+    shares = {(thread, where.removeprefix("[").removesuffix(".kallsyms]")): float(share.removesuffix("%"))
+              for share, thread, where in rows if "%" in share and thread != "swapper"}
+    busy = sum(shares.values())
+    most = sorted(shares.items(), key=lambda each: -each[1])[:PROFILE_ROWS]
+    return {"load": load, "kernel_share": sum(share for (_, where), share in shares.items() if where == "kernel") / busy,
+            "rows": [{"thread": thread, "where": where, "share": share / busy} for (thread, where), share in most]}
+
+
+def measure(asked, out):
+    """Writes a line for each run."""
+    def write(kind, **fields):
+        out.write(json.dumps({"kind": kind, **fields}) + "\n")
+        out.flush()
+    program = str(asked.build / "bin" / "forebay")
+    write("machine", **machine.description(tempfile.gettempdir()), command=asked.command,
+          date=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"))
+    for name, arguments in RUNS.items():
+        say(f"forebay bench {' '.join(arguments)}")
+        write("bench", name=name, arguments=arguments, result=run_bench(program, arguments))
+    for load, arguments in PROFILED.items():
+        say(f"profile: {load}")
+        write("profile", **profile(program, load, arguments))
+    text = subprocess.run(["perf", "bench", "-f", "simple", "sched", "pipe", "-T", "-l", "50000"], capture_output=True,
+                          text=True, check=True).stdout
+    write("switch", microseconds=float(text.split()[0]) / 50_000 * 1e6)
