@@ -13,6 +13,8 @@ namespace {
 // An owner that is of no use for so long is in trouble: a client that cannot reach the owner for
 // 300 ms asks the next replica to take over (design.md section 6, "Liveness").
 constexpr absl::Duration kTroubleAfter = absl::Milliseconds(300);
+// So often in a row nobody was at the owner's address: then there is no need to wait that long.
+constexpr int kUnreachableMax = 2;
 // Without any answer, and without news of another owner. Messages may be lost without a trace.
 constexpr absl::Duration kSendAgainAfter = absl::Seconds(1);
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(5);
@@ -143,6 +145,7 @@ void PartitionSender::OnAnswer(uint64_t number, uint64_t generation, AppendResul
       return;
     case Outcome::kUnknown:
       if (generation != generation_) return;
+      NoteReach(result.status);
       context_.refresh_routes();
       Rewind(Backoff(result.status));
       return;
@@ -151,6 +154,7 @@ void PartitionSender::OnAnswer(uint64_t number, uint64_t generation, AppendResul
 
 void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
   failures_ = 0;
+  unreachable_ = 0;
   sequence_refusals_ = 0;
   ask_next_ = 0;
   last_refusal_ = absl::OkStatus();
@@ -184,6 +188,7 @@ void PartitionSender::OnNotStored(const Sent& sent, const absl::Status& status) 
       return Rewind(Backoff(status));
     default:
       last_refusal_ = status;
+      NoteReach(status);
       context_.refresh_routes();
       return Rewind(Backoff(status));
   }
@@ -228,6 +233,7 @@ bool PartitionSender::SetRoute(const Route& route) {
   route_ = route;
   if (moved || (newer && Quiet(kTroubleAfter, now))) {
     ask_next_ = 0;
+    unreachable_ = 0;
     if (!Idle()) quiet_since_ = now;
     Rewind(absl::ZeroDuration());
   }
@@ -243,6 +249,13 @@ void PartitionSender::Tick() {
   if (next_to_send_ > 0 && now - std::max(sent_again_at_, quiet_since_) >= kSendAgainAfter) {
     Rewind(absl::ZeroDuration());
   }
+}
+
+// An owner that refuses says when to come again; a connection that breaks does not.
+void PartitionSender::NoteReach(const absl::Status& status) {
+  const bool nobody = absl::IsUnavailable(status) && !RetryAfter(status).has_value();
+  unreachable_ = nobody ? unreachable_ + 1 : 0;
+  if (unreachable_ >= kUnreachableMax) AskToTakeOver();
 }
 
 void PartitionSender::AskToTakeOver() {

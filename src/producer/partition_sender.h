@@ -92,6 +92,7 @@ class PartitionSender {
   // Sends again from the oldest unsettled block on, after `wait`.
   void Rewind(absl::Duration wait);
   absl::Duration Backoff(const absl::Status& status);
+  void NoteReach(const absl::Status& status);
   void AskToTakeOver();
   void GiveUpOld();
   absl::Status GaveUp() const;
@@ -131,6 +132,7 @@ class PartitionSender {
   absl::Time asked_at_ = absl::InfinitePast();
   size_t ask_next_ = 0;
   int failures_ = 0;           // since the last acknowledgement
+  int unreachable_ = 0;        // attempts in a row that reached nobody
   absl::Status last_refusal_;  // by an owner, since the last acknowledgement
   int sequence_refusals_ = 0;  // of the oldest block, since the last acknowledgement
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
