@@ -93,7 +93,8 @@ absl::Status CheckText(const Event& event) {
   return absl::OkStatus();
 }
 
-void AppendRow(const PartitionId& partition, Offset offset, const Event& event, std::string& out) {
+void AppendRow(const PartitionId& partition, Offset offset, const Event& event, TimeText& time,
+               std::string& out) {
   AppendColumn(partition.stream.value(), out);
   absl::StrAppend(&out, partition.index, "\t", offset.value(), "\t");
   AppendColumn(event.id, out);
@@ -101,7 +102,7 @@ void AppendRow(const PartitionId& partition, Offset offset, const Event& event, 
   if (event.time == absl::InfinitePast()) {
     out += "\\N\t";
   } else {
-    AppendColumn(absl::FormatTime("%Y-%m-%d %H:%M:%E6S+00", event.time, absl::UTCTimeZone()), out);
+    AppendColumn(time.Of(event.time), out);
   }
   AppendColumn(event.type, out);
   const bool text = IsUtf8(event.payload) && !HasNul(event.payload);
@@ -142,10 +143,11 @@ class PostgresSink final : public Sink {
  private:
   absl::Status Take(const SinkBatch& batch, bool skip) {
     FOREBAY_RETURN_IF_ERROR(CheckName(batch, options_.name));
+    TimeText time(TimeText::Form::kPostgres);
     std::string rows;
     for (size_t i = 0; i < batch.events.size() && !skip; i++) {
       FOREBAY_RETURN_IF_ERROR(CheckText(batch.events[i]));
-      AppendRow(batch.partition, batch.first + i, batch.events[i], rows);
+      AppendRow(batch.partition, batch.first + i, batch.events[i], time, rows);
     }
     return WithConnection([&](PostgresConnection& connection) {
       FOREBAY_RETURN_IF_ERROR(connection.Run("BEGIN").status());

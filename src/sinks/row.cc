@@ -13,6 +13,24 @@ bool IsPlainName(std::string_view name) {
                      [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
 }
 
+std::string_view TimeText::Of(absl::Time time) {
+  const bool nanoseconds = form_ == Form::kNanoseconds;
+  const absl::Time second = absl::FromUnixSeconds(absl::ToUnixSeconds(time));
+  if (second != second_) {
+    text_ = absl::FormatTime(nanoseconds ? "%Y-%m-%dT%H:%M:%S." : "%Y-%m-%d %H:%M:%S.", second,
+                             absl::UTCTimeZone());
+    fraction_at_ = text_.size();
+    text_ += nanoseconds ? "000000000Z" : "000000+00";
+    second_ = second;
+  }
+  int64_t fraction = nanoseconds ? absl::ToInt64Nanoseconds(time - second)
+                                 : absl::ToInt64Microseconds(time - second);
+  for (size_t digit = nanoseconds ? 9 : 6; digit > 0; digit--, fraction /= 10) {
+    text_[fraction_at_ + digit - 1] = static_cast<char>('0' + fraction % 10);
+  }
+  return text_;
+}
+
 absl::Status WhyNoRow(const SinkBatch& batch, Epoch stored_epoch, Offset stored_next) {
   if (stored_epoch > batch.epoch) {
     return absl::FailedPreconditionError(absl::StrCat("fenced: epoch ", stored_epoch.value(),

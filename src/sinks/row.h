@@ -5,12 +5,30 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "forebay/sink.h"
 
 namespace forebay {
 
 // [A-Za-z_][A-Za-z0-9_]*, at most 63 bytes: a name that needs no quotes in SQL.
 bool IsPlainName(std::string_view name);
+
+// Times in UTC, all of one width, so that text sorts by time: 2026-01-02T03:04:05.000000006Z, or
+// as PostgreSQL reads it, 2026-01-02 03:04:05.000000+00. The seconds are formatted once for all
+// events that share them.
+class TimeText {
+ public:
+  enum class Form { kNanoseconds, kPostgres };
+  explicit TimeText(Form form) : form_(form) {}
+  // Valid until the next call.
+  std::string_view Of(absl::Time time);
+
+ private:
+  const Form form_;
+  absl::Time second_ = absl::InfinitePast();
+  std::string text_;
+  size_t fraction_at_ = 0;
+};
 
 // FAILED_PRECONDITION when a higher epoch has been here, else OUT_OF_RANGE: why a batch's
 // compare-and-set hit no row, given the row.
