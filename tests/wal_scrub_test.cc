@@ -155,8 +155,29 @@ TEST_F(WalScrubTest, SmallFilesAreWrittenAnewFromMemory) {
 TEST_F(WalScrubTest, ADamagedSyncMarkIsWrittenAnew) {
   RocksHarness::Flip(harness_.options().directory + "/SYNCED", 5);
   EXPECT_EQ(Check().damaged, 1u);
-  Write({RaiseFence{Key().partition, Epoch(1)}});  // after the mark, on the same thread
+  // After the mark, on the same thread; as it changes nothing, it writes no mark itself.
+  Write({DropSegment{Key(9)}});
   EXPECT_EQ(Check().repaired, 1u);
+  ExpectWhole();
+}
+
+TEST_F(WalScrubTest, ADamagedSyncMarkIsFoundByTheNextOpening) {
+  harness_.Close();
+  RocksHarness::Flip(harness_.options().directory + "/SYNCED", 5);
+  Open(kNew);
+  const FileCheck check = Check();
+  EXPECT_EQ(check.damaged, 1u);
+  EXPECT_EQ(check.repaired, 1u);
+  ExpectWhole();
+}
+
+TEST_F(WalScrubTest, ADamagedIdentityIsWrittenAnewByTheNextOpening) {
+  const std::string path = File("/IDENTITY");
+  const std::string before = RocksHarness::Bytes(path);
+  harness_.Close();
+  RocksHarness::Flip(path, 3);
+  Open(kNew);
+  EXPECT_EQ(RocksHarness::Bytes(path), before);
   ExpectWhole();
 }
 
@@ -194,6 +215,26 @@ TEST_F(WalScrubTest, ABlockThatWasRestoredStaysWhenTheStoreIsMadeAnew) {
   Write(std::move(restores));
   EXPECT_EQ(Readable(), kBlocks);
   EXPECT_EQ(Check().damaged, 1u) << "the table is still there";
+  ExpectMadeAnew(kBlocks);
+}
+
+// Such a store ended itself before it was made anew, and so again after every start.
+TEST_F(WalScrubTest, AStoreWhoseCompactionMeetsADamagedTableIsMadeAnewBeforeItEnds) {
+  const auto [path, at] = PlaceOf(3);
+  RocksHarness::Flip(path, at);
+  // Each opening makes a table of what is in the log; four that overlap are compacted.
+  for (int table = 2; table <= 4; ++table) {
+    std::vector<WalWrite> restores;
+    for (uint64_t first = 0; first < kBlocks; ++first) {
+      restores.push_back(RestoreBlock{Key(), Offset(first), MakeBlock(first, 1, kPayload)});
+    }
+    Write(std::move(restores));
+    Restart(kNew);
+  }
+  // The walk itself reads nothing.
+  absl::Status status;
+  while (status.ok()) status = harness_.store().CheckFiles(0).status;
+  EXPECT_TRUE(fs::exists(harness_.options().directory + "/REBUILT")) << status;
   ExpectMadeAnew(kBlocks);
 }
 

@@ -312,6 +312,18 @@ TEST_P(WalStoreContract, RestoringWhatIsNotHeldChangesNothing) {
   EXPECT_EQ(store().Read(Key(), Offset(0), 1 << 20)->size(), 2u);
 }
 
+// A copier that was told wrong must not do what a flipped bit does.
+TEST_P(WalStoreContract, ABlockThatIsWellIsNotWrittenOverByAnother) {
+  ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
+  AppendBlocks(Key(), Offset(0), 2);
+  const Block other = MakeBlock(1);
+  ASSERT_EQ(other.bytes().size(), MakeBlock(0).bytes().size());
+  ASSERT_EQ(Write({RestoreBlock{Key(), Offset(0), other}}), absl::OkStatus());
+  EXPECT_THAT(*ReadOffsets(Key(), Offset(0)), ElementsAre(0, 2));
+  Reopen();
+  EXPECT_THAT(*ReadOffsets(Key(), Offset(0)), ElementsAre(0, 2));
+}
+
 TEST_P(WalStoreContract, SnapshotIsReplacedAtTheSameStart) {
   ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
   ASSERT_EQ(Write({RestoreSnapshot{Key(), Offset(0), "again"}}), absl::OkStatus());

@@ -157,6 +157,13 @@ class Opener {
   // Synced writes that are missing without a trace: a log file that is gone or was cut.
   absl::Status CheckMark() {
     const std::optional<SyncMark::Value> mark = SyncMark::Read(*files_, directory_.mark_path());
+    if (!mark && HoldsBytes(directory_.mark_path())) {
+      // The log was judged by itself, as after a power cut that took the mark (decision 10).
+      opened_.mark_was_damaged = true;
+      Log(LogLevel::kWarning,
+          absl::StrCat("the file ", directory_.mark_path(),
+                       " is damaged and is written anew. Check the disk if this happens again"));
+    }
     const std::optional<WalMarker>& marker = opened_.loaded.marker;
     if (!damage_.empty() || !marker || !mark || mark->incarnation != marker->incarnation) {
       return absl::OkStatus();
@@ -165,6 +172,11 @@ class Opener {
     if (last >= mark->sequence) return absl::OkStatus();
     return NoteDamage(
         absl::StrCat("the log ends at sequence ", last, ", but ", mark->sequence, " was synced"));
+  }
+
+  bool HoldsBytes(const std::string& path) const {
+    uint64_t size = 0;
+    return files_->GetFileSize(path, {}, &size, nullptr).ok() && size > 0;
   }
 
   absl::Status TakeMarker() {

@@ -37,6 +37,7 @@ struct OpenedWal {
   std::unique_ptr<DirectoryLock> lock;
   std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<SyncMark> mark;
+  bool mark_was_damaged = false;  // it was written anew
   WalMarker marker;
   LoadedWal loaded;
   std::unique_ptr<RocksHandles> rocks;

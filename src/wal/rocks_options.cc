@@ -74,6 +74,8 @@ rocksdb::DBOptions RocksOptions(rocksdb::Env* env, size_t memtable_bytes,
   // There is one writer, so none of RocksDB's writer concurrency is of use.
   options.allow_concurrent_memtable_write = false;
   options.enable_write_thread_adaptive_yield = false;
+  // Under the manifest's checksum; RocksDB then mends the file IDENTITY when it opens.
+  options.write_dbid_to_manifest = true;
   options.max_background_jobs = 2;
   options.max_subcompactions = 1;
   // File descriptors must not grow with the backlog either (G9).

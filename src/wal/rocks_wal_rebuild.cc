@@ -18,6 +18,10 @@ FileCheck RocksWalEngine::CheckFiles(size_t bytes_max) {
     return {.status = absl::OkStatus()};
   }
   WalScrub::Found found = scrub_.Step(bytes_max);
+  if (std::exchange(opened_.mark_was_damaged, false)) {
+    found.damaged++;
+    found.repaired++;
+  }
   if (found.mark_damaged) {
     commit_thread_.Post([this] { Fail(committer_.WriteMark()).IgnoreError(); });
   }
