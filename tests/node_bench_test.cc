@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "node/event_source.h"
 #include "node/latency_histogram.h"
 #include "node/numbers.h"
+#include "node/zipf_keys.h"
 
 namespace forebay {
 namespace {
@@ -72,6 +74,50 @@ TEST(EventSource, RefusesABadFile) {
 TEST(EventSource, MakesUpEventsOfAboutTheSizeAskedFor) {
   const EventSource source = EventSource::MadeUp(330);
   EXPECT_NEAR(source.bytes_mean(), 400, 20);
+}
+
+TEST(ZipfKeys, ComeInProportionToOneOverTheirRank) {
+  const ZipfKeys keys(1000, 1);
+  EXPECT_NEAR(keys.ShareOf(0), 1 / 7.4855, 0.001);  // the 1,000th harmonic number
+  EXPECT_NEAR(keys.ShareOf(0) / keys.ShareOf(9), 10, 0.001);
+  std::map<uint64_t, int> drawn;
+  for (uint64_t event = 0; event < 100'000; ++event) ++drawn[keys.Of(event)];
+  EXPECT_LT(drawn.rbegin()->first, 1000u);
+  for (const uint64_t key : {0, 1, 9}) {
+    EXPECT_NEAR(drawn[key], 100'000 * keys.ShareOf(key), 500);
+  }
+  EXPECT_EQ(keys.Of(17), keys.Of(17));
+}
+
+TEST(ZipfKeys, ComeEquallyOftenWithoutSkew) {
+  const ZipfKeys keys(4, 0);
+  for (uint64_t key = 0; key < 4; ++key) EXPECT_NEAR(keys.ShareOf(key), 0.25, 1e-9);
+}
+
+TEST(MadeUpEvents, HaveSizesInTheSharesAskedFor) {
+  const EventSource source =
+      EventSource::MadeUp({.sizes = {{200, 70}, {1024, 25}, {16384, 5}}, .keys = {}});
+  EXPECT_NEAR(source.bytes_mean(), 200 * 0.7 + 1024 * 0.25 + 16384 * 0.05, 20);
+  int large = 0;
+  for (uint64_t i = 0; i < 1000; ++i) large += source.At(i).payload.size() > 10'000 ? 1 : 0;
+  EXPECT_EQ(large, 50);
+}
+
+TEST(MadeUpEvents, FillNoMoreThanSomeMemory) {
+  const EventSource source = EventSource::MadeUp({.sizes = {{1'000'000, 1}}, .keys = {}});
+  EXPECT_NE(source.At(0).id, source.At(100).id);
+  EXPECT_NEAR(source.bytes_mean(), 1'000'000, 100);
+}
+
+TEST(MadeUpEvents, HaveTheKeysAskedForOrNone) {
+  const std::vector<SizeShare> sizes = {{400, 1}};
+  EXPECT_THAT(EventSource::MadeUp({.sizes = sizes, .keys = {}}).At(0).key,
+              ::testing::HasSubstr("visitor-"));
+  EXPECT_THAT(EventSource::MadeUp({.sizes = sizes, .keys = 0}).At(0).key, ::testing::IsEmpty());
+  const EventSource source = EventSource::MadeUp({.sizes = sizes, .keys = 2});
+  std::map<std::string, int> drawn;
+  for (uint64_t i = 0; i < 1000; ++i) ++drawn[source.At(i).key];
+  EXPECT_EQ(drawn.size(), 2u);
 }
 
 TEST(Numbers, AreGrouped) {

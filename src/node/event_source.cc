@@ -15,6 +15,11 @@ namespace forebay {
 namespace {
 
 constexpr size_t kMadeUpEvents = 10'000;
+// Fewer when they are large, so that they do not fill the memory of who measures.
+constexpr uint64_t kMadeUpBytes = uint64_t{64} << 20;
+constexpr size_t kMadeUpEventsMin = 100;
+// What the id, key, type and framing of a made-up event add to its payload.
+constexpr uint64_t kAroundPayload = 70;
 
 std::string MadeUpPayload(Random& random, size_t bytes) {
   static constexpr const char* kPages[] = {"/",       "/pricing",  "/docs/start",
@@ -53,17 +58,55 @@ absl::StatusOr<EventSource> EventSource::FromFile(const std::string& path) {
 }
 
 EventSource EventSource::MadeUp(size_t payload_bytes) {
+  return MadeUpOf(std::vector<size_t>(kMadeUpEvents, payload_bytes));
+}
+
+EventSource EventSource::MadeUp(const MadeUpEvents& wanted) {
+  uint64_t weights = 0, sum = 0;
+  for (const SizeShare& share : wanted.sizes) {
+    weights += share.weight;
+    sum += share.weight * share.bytes;
+  }
+  const size_t count =
+      std::clamp<size_t>(kMadeUpBytes / (sum / weights + 1), kMadeUpEventsMin, kMadeUpEvents);
+  // The size that is furthest behind its share comes next: the mix is exact, and well mixed.
+  std::vector<uint64_t> given(wanted.sizes.size());
+  std::vector<size_t> payloads;
+  for (size_t i = 1; i <= count; ++i) {
+    size_t next = 0;
+    double furthest = -1;
+    for (size_t s = 0; s < given.size(); ++s) {
+      const double due =
+          static_cast<double>(i * wanted.sizes[s].weight) / static_cast<double>(weights);
+      const double behind = due - static_cast<double>(given[s]);
+      if (behind <= furthest) continue;
+      furthest = behind;
+      next = s;
+    }
+    ++given[next];
+    const uint64_t bytes = wanted.sizes[next].bytes;
+    payloads.push_back(bytes > kAroundPayload ? bytes - kAroundPayload : 1);
+  }
+  EventSource source = MadeUpOf(payloads);
+  source.without_keys_ = wanted.keys == 0u;
+  if (wanted.keys.value_or(0) > 0) {
+    source.keys_ = std::make_shared<const ZipfKeys>(*wanted.keys, wanted.key_skew);
+  }
+  return source;
+}
+
+EventSource EventSource::MadeUpOf(const std::vector<size_t>& payload_bytes) {
   EventSource source;
   Random random(1);
   const absl::Time start = absl::FromUnixSeconds(1'767'225'600);  // 2026-01-01
-  for (size_t i = 0; i < kMadeUpEvents; ++i) {
+  for (size_t i = 0; i < payload_bytes.size(); ++i) {
     // The lesser of two draws: low numbers are visitors that come often.
     const uint64_t visitor = std::min(random.Below(2000), random.Below(2000));
     source.events_.push_back({.id = random.HexId(),
                               .key = absl::StrCat("visitor-", visitor),
                               .time = start + absl::Milliseconds(10 * i),
                               .type = "page_view",
-                              .payload = MadeUpPayload(random, payload_bytes),
+                              .payload = MadeUpPayload(random, payload_bytes[i]),
                               .attributes = {}});
   }
   return source;
@@ -73,6 +116,8 @@ Event EventSource::At(uint64_t number) const {
   Event event = events_[number % events_.size()];
   const uint64_t round = number / events_.size();
   if (round > 0) absl::StrAppend(&event.id, "-", round);
+  if (without_keys_) event.key.clear();
+  if (keys_ != nullptr) event.key = absl::StrCat("key-", keys_->Of(number));
   return event;
 }
 

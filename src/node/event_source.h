@@ -2,13 +2,30 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "forebay/event.h"
+#include "node/zipf_keys.h"
 
 namespace forebay {
+
+// `weight` of the sum of all weights are events of this size.
+struct SizeShare {
+  uint64_t bytes = 0;  // encoded
+  uint64_t weight = 1;
+  friend bool operator==(const SizeShare&, const SizeShare&) = default;
+};
+
+struct MadeUpEvents {
+  std::vector<SizeShare> sizes;  // at least one
+  // Nothing: 2,000 visitors, some of which come more often. 0: no keys.
+  std::optional<uint64_t> keys;
+  double key_skew = 0;  // ZipfKeys
+};
 
 // Immutable; any thread.
 class EventSource {
@@ -17,6 +34,7 @@ class EventSource {
   static absl::StatusOr<EventSource> FromFile(const std::string& path);
   // Page views with skewed keys; each payload is about `payload_bytes` long.
   static EventSource MadeUp(size_t payload_bytes);
+  static EventSource MadeUp(const MadeUpEvents& wanted);
 
   // The same event for the same number. Every number has an id of its own: the file's where it is
   // the first time, and one made from it after that.
@@ -25,7 +43,11 @@ class EventSource {
   double bytes_mean() const;
 
  private:
+  static EventSource MadeUpOf(const std::vector<size_t>& payload_bytes);
+
   std::vector<Event> events_;
+  bool without_keys_ = false;
+  std::shared_ptr<const ZipfKeys> keys_;  // shared by copies; nullptr: the events have their own
 };
 
 }  // namespace forebay
