@@ -71,7 +71,7 @@ def parser():
     check.add_argument("build_a", type=pathlib.Path, metavar="BUILD_A")
     check.add_argument("build_b", type=pathlib.Path, metavar="BUILD_B")
     check.add_argument("--rounds", type=int, default=5, help="of A and then B")
-    check.add_argument("--seconds", type=float, default=5, help="of each loop of `forebay bench`")
+    check.add_argument("--seconds", type=float, default=5, help="of each phase of `forebay bench`")
     check.add_argument("--micro-seconds", type=float, default=0.2, help="of each micro benchmark, at least")
     check.add_argument("--filter", default=".", help="of micro benchmarks, a regular expression")
     check.add_argument("--only", choices=("micro", "system"))

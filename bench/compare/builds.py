@@ -9,7 +9,7 @@ import time
 from compare import figures, machine
 from compare.peer import say
 
-# Of `forebay bench --json`, for each loop: whether more is better.
+# Of `forebay bench --json`, for each phase: whether more is better.
 SYSTEM_FIGURES = {"events_per_second": True, "p50_ms": False, "p99_ms": False, "p99_9_ms": False,
                   "node_cpu_seconds_per_million": False, "client_cpu_seconds_per_million": False,
                   "bytes_written_per_byte": False}
@@ -38,7 +38,9 @@ def system(build, asked):
         if done.returncode:
             sys.exit(f"{build}: forebay bench: {done.stderr or done.stdout}")
         measurements = json.load(file)["measurements"]
-    return {f"{each['loop']} {key}": each[key] for each in measurements for key in SYSTEM_FIGURES if key in each}
+    # A build before there were phases calls them loops.
+    return {f"{each.get('phase') or each['loop']} {key}": each[key]
+            for each in measurements for key in SYSTEM_FIGURES if key in each}
 
 
 def higher_is_better(name):

@@ -17,24 +17,37 @@ namespace {
 constexpr absl::Duration kTick = absl::Milliseconds(1);
 // Appended in one call, so that the bench measures the nodes more than itself.
 constexpr uint64_t kCallEvents = 256;
+// Of the open loop, before it looks whether it is to stop.
+constexpr uint64_t kTurnEvents = 1024;
+
+}  // namespace
+
+double BenchLoadResult::PerSecond() const {
+  return seconds <= 0 ? 0 : static_cast<double>(acknowledged) / seconds;
+}
+
+double BenchLoadResult::LargestPartitionShare() const {
+  if (acknowledged == 0) return 0;
+  const uint64_t largest = *std::max_element(by_partition.begin(), by_partition.end());
+  return static_cast<double>(largest) / static_cast<double>(acknowledged);
+}
 
 // One client and its thread.
-class BenchProducer {
+class BenchLoad::Producer {
  public:
-  BenchProducer(std::unique_ptr<Client> client, const EventSource& source, Clock& clock)
-      : client_(std::move(client)), source_(source), clock_(clock), executor_("bench") {}
+  Producer(std::unique_ptr<Client> client, const EventSource& source, Clock& clock,
+           const BenchLoadOptions& options)
+      : client_(std::move(client)),
+        source_(source),
+        clock_(clock),
+        rate_(options.rate / options.producers),
+        in_flight_max_(std::max<uint64_t>(options.in_flight / options.producers, kCallEvents)),
+        executor_("bench") {}
 
-  void Start(const BenchLoadOptions& options, uint64_t first_event) {
-    rate_ = options.rate / options.producers;
-    in_flight_max_ = std::max<uint64_t>(options.in_flight / options.producers, kCallEvents);
+  void Start(uint64_t first_event) {
     next_event_ = first_event;
     start_ = clock_.Now();
     executor_.Post([this] { rate_ > 0 ? OpenLoop() : ClosedLoop(); });
-  }
-
-  void Measure(bool on) {
-    MutexLock lock(mutex_);
-    measuring_ = on;
   }
 
   // Appends no more.
@@ -50,28 +63,41 @@ class BenchProducer {
     client_->Close(absl::Seconds(20)).IgnoreError();  // what is left over counts as failed
   }
 
-  void AddTo(BenchLoadResult& sum) {
+  // And counts from zero again, but for failures.
+  void TakeInto(BenchLoadResult& sum) {
     MutexLock lock(mutex_);
     sum.acknowledged += result_.acknowledged;
     sum.failed += result_.failed;
     sum.latency.Add(result_.latency);
     if (sum.first_failure.empty()) sum.first_failure = result_.first_failure;
+    std::vector<uint64_t>& counts = sum.by_partition;
+    counts.resize(std::max(counts.size(), result_.by_partition.size()));
+    for (size_t i = 0; i < result_.by_partition.size(); ++i) counts[i] += result_.by_partition[i];
+    result_.acknowledged = 0;
+    result_.latency = LatencyHistogram();
+    result_.by_partition.clear();
   }
+
+  ProducerStats stats() const { return client_->stats(); }
 
  private:
   // As many events as are due by now; each counts from when it was due.
   void OpenLoop() {
     if (Stopping()) return;
     const absl::Duration per_event = absl::Seconds(1 / rate_);
-    while (start_ + per_event * static_cast<double>(due_) <= clock_.Now()) {
-      const absl::Time due = start_ + per_event * static_cast<double>(due_++);
+    bool behind = true;
+    for (uint64_t i = 0; i < kTurnEvents; ++i) {
+      const absl::Time due = start_ + per_event * static_cast<double>(due_);
+      behind = due <= clock_.Now();
+      if (!behind) break;
+      ++due_;
       client_->Append(source_.At(next_event_++), [this, due](const AppendResult& result) {
         const absl::Time now = clock_.Now();
         MutexLock lock(mutex_);
         Count(result, now - due);
       });
     }
-    executor_.PostAfter(kTick, [this] { OpenLoop(); });
+    executor_.PostAfter(behind ? absl::ZeroDuration() : kTick, [this] { OpenLoop(); });
   }
 
   void ClosedLoop() {
@@ -101,10 +127,13 @@ class BenchProducer {
     if (result.outcome != Outcome::kAcknowledged) {
       ++result_.failed;
       if (result_.first_failure.empty()) result_.first_failure = result.status.ToString();
-    } else if (measuring_) {
-      ++result_.acknowledged;
-      result_.latency.Add(latency);
+      return;
     }
+    ++result_.acknowledged;
+    result_.latency.Add(latency);
+    const size_t partition = result.partition.index;
+    if (result_.by_partition.size() <= partition) result_.by_partition.resize(partition + 1);
+    ++result_.by_partition[partition];
   }
 
   bool Stopping() {
@@ -115,15 +144,14 @@ class BenchProducer {
   const std::unique_ptr<Client> client_;
   const EventSource& source_;
   Clock& clock_;
-  double rate_ = 0;
-  uint64_t in_flight_max_ = 0;
+  const double rate_;
+  const uint64_t in_flight_max_;
   absl::Time start_;
   uint64_t next_event_ = 0;  // these two: the executor's
   uint64_t due_ = 0;
 
   Mutex mutex_;
   CondVar changed_;
-  bool measuring_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   BenchLoadResult result_ ABSL_GUARDED_BY(mutex_);
@@ -131,12 +159,14 @@ class BenchProducer {
   ThreadExecutor executor_;
 };
 
-}  // namespace
+BenchLoad::BenchLoad(Clock& clock) : clock_(clock) {}
 
-absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
-                                             const EventSource& source, Clock& clock,
-                                             const BenchHooks& hooks) {
-  std::vector<std::unique_ptr<BenchProducer>> producers;
+BenchLoad::~BenchLoad() { Stop(); }
+
+absl::StatusOr<std::unique_ptr<BenchLoad>> BenchLoad::Connect(const BenchLoadOptions& options,
+                                                              const EventSource& source,
+                                                              Clock& clock) {
+  std::unique_ptr<BenchLoad> load(new BenchLoad(clock));
   for (int i = 0; i < options.producers; ++i) {
     ClientOptions client_options;
     client_options.nodes = options.nodes.addresses;
@@ -144,26 +174,46 @@ absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
     client_options.token_file = options.nodes.token_file;
     client_options.stream = options.stream;
     auto client = Client::Connect(client_options);
-    if (!client.ok()) return client.status();
-    producers.push_back(std::make_unique<BenchProducer>(*std::move(client), source, clock));
+    if (!client.ok()) return WithContext(client.status(), "producer ", i);
+    load->producers_.push_back(
+        std::make_unique<Producer>(*std::move(client), source, clock, options));
   }
-  for (size_t i = 0; i < producers.size(); ++i) {
-    producers[i]->Start(options, i * 1'000'000'000);  // ids of their own
+  return load;
+}
+
+void BenchLoad::Start() {
+  taken_at_ = clock_.Now();
+  for (size_t i = 0; i < producers_.size(); ++i) {
+    producers_[i]->Start(i * 1'000'000'000);  // ids of their own
   }
-  bool stopped = hooks.wait(options.warm_up);
-  const absl::Time start = clock.Now();
-  hooks.measuring(true);
-  for (auto& producer : producers) producer->Measure(true);
-  stopped = stopped || hooks.wait(options.measured);
-  for (auto& producer : producers) producer->Measure(false);
+}
+
+BenchLoadResult BenchLoad::Take() {
   BenchLoadResult result;
-  result.seconds = absl::ToDoubleSeconds(clock.Now() - start);
-  hooks.measuring(false);
-  for (auto& producer : producers) producer->Cease();
-  for (auto& producer : producers) producer->Stop();
-  if (stopped) return absl::CancelledError("the bench was stopped by a signal");
-  for (auto& producer : producers) producer->AddTo(result);
+  const absl::Time now = clock_.Now();
+  for (auto& producer : producers_) producer->TakeInto(result);
+  result.seconds = absl::ToDoubleSeconds(now - std::exchange(taken_at_, now));
   return result;
+}
+
+ProducerStats BenchLoad::stats() const {
+  ProducerStats sum;
+  for (const auto& producer : producers_) {
+    const ProducerStats one = producer->stats();
+    sum.appended_events += one.appended_events;
+    sum.acknowledged_events += one.acknowledged_events;
+    sum.not_stored_events += one.not_stored_events;
+    sum.unknown_events += one.unknown_events;
+    sum.until_sealed += one.until_sealed;
+    sum.until_acknowledged += one.until_acknowledged;
+  }
+  return sum;
+}
+
+void BenchLoad::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  for (auto& producer : producers_) producer->Cease();
+  for (auto& producer : producers_) producer->Stop();
 }
 
 }  // namespace forebay

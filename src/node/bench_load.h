@@ -1,8 +1,8 @@
-// The load of `forebay bench`: producers that append for a while, and how long each event took.
+// The load of `forebay bench`: producers that append, and how long each event took.
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "forebay/clock.h"
 #include "forebay/ids.h"
+#include "forebay/stats.h"
 #include "node/event_source.h"
 #include "node/latency_histogram.h"
 #include "rpc/remote_cluster.h"
@@ -24,29 +25,49 @@ struct BenchLoadOptions {
   // there is room for (closed loop).
   double rate = 0;
   uint64_t in_flight = 20'000;  // events of all producers together, closed loop only
-  absl::Duration warm_up = absl::Seconds(2);
-  absl::Duration measured = absl::Seconds(10);
 };
 
+// What came of the load in a stretch of time.
 struct BenchLoadResult {
-  uint64_t acknowledged = 0;  // in the measured time
-  uint64_t failed = 0;        // in all: not stored, or unknown
+  uint64_t acknowledged = 0;
+  uint64_t failed = 0;  // since Start: not stored, or unknown
   double seconds = 0;
   // From when the event was due (open loop) or appended (closed loop) to its acknowledgement.
   LatencyHistogram latency;
+  std::vector<uint64_t> by_partition;  // acknowledged; partitions at the end may be left out
   std::string first_failure;
+
+  double PerSecond() const;
+  // Of the acknowledged events, those in the partition that has most. 0: none.
+  double LargestPartitionShare() const;
 };
 
-struct BenchHooks {
-  // Called when the warm-up is over, and again when the measured time is.
-  std::function<void(bool begins)> measuring;
-  // Waits; true when the bench is to stop.
-  std::function<bool(absl::Duration)> wait;
-};
+// Thread-safe but for Start and Stop. The clock and the source must outlive it.
+class BenchLoad {
+ public:
+  static absl::StatusOr<std::unique_ptr<BenchLoad>> Connect(const BenchLoadOptions& options,
+                                                            const EventSource& source,
+                                                            Clock& clock);
+  // Stops.
+  ~BenchLoad();
 
-// Blocks. CANCELLED: it was told to stop.
-absl::StatusOr<BenchLoadResult> RunBenchLoad(const BenchLoadOptions& options,
-                                             const EventSource& source, Clock& clock,
-                                             const BenchHooks& hooks);
+  void Start();
+  // What was settled since the last Take, or since Start.
+  BenchLoadResult Take();
+  // Since Start, of all producers together.
+  ProducerStats stats() const;
+  // Appends no more, and waits until all is settled, for a while. What is left then has failed.
+  void Stop();
+
+ private:
+  class Producer;
+
+  explicit BenchLoad(Clock& clock);
+
+  Clock& clock_;
+  std::vector<std::unique_ptr<Producer>> producers_;
+  absl::Time taken_at_;
+  bool stopped_ = false;
+};
 
 }  // namespace forebay

@@ -1,276 +1,288 @@
 // forebay bench
-#include <filesystem>
+#include <unistd.h>
+
 #include <fstream>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "node/bench_load.h"
+#include "node/bench_phases.h"
+#include "node/bench_report.h"
 #include "node/commands.h"
+#include "node/drill_report.h"
 #include "node/exit_code.h"
-#include "node/local_cluster.h"
-#include "node/numbers.h"
-#include "node/process_usage.h"
-#include "node/shutdown_signal.h"
-#include "node/stream_choice.h"
+#include "node/units.h"
 #include "runtime/log.h"
-#include "runtime/real_clock.h"
 
 namespace forebay {
 namespace {
 
+constexpr char kFooter[] =
+    "Phases, in this order:\n"
+    "  closed: as fast as it goes, --in-flight events not acknowledged yet.\n"
+    "  open: --rate events a second, whatever the answers.\n"
+    "  backlog: the sink takes nothing; as fast as it goes, until --backlog bytes of events wait.\n"
+    "  catch-up: the sink is back: how fast it gets what waits, and what live traffic of --rate\n"
+    "    events a second notices. After backlog.\n"
+    "  failover: at --rate, each of --faults is done to the node that owns most partitions; "
+    "restart\n"
+    "    asks all nodes to stop and starts them again, one after the other.\n"
+    "Backlog, catch-up and failover run on nodes that the bench starts. Closed and open share "
+    "theirs,\n"
+    "which have no sink; so do backlog and catch-up; failover has its own.\n"
+    "Latency counts from when an event was due (at a rate) or appended (closed) until it was "
+    "acknowledged: durable on two nodes in two zones.\n"
+    "Exit codes: 0 done, 1 some appends failed, the sink did not catch up or a copy did not come "
+    "back, 2 wrong usage, 3 out of reach.\n"
+    "Example: forebay bench --phases open --rate 5000 --event-bytes 400\n"
+    "Example: forebay bench --event-bytes 200:70,1KiB:25,16KiB:5 --keys 100000 --key-skew 1\n"
+    "Example: forebay bench --phases backlog,catch-up --backlog 1GiB --rate 2000 --json "
+    "backlog.json\n"
+    "Example: forebay bench --phases failover --faults kill,restart --partitions 12\n"
+    "Example: forebay bench --nodes 10.0.0.1:7400 --stream web --producers 16 --time 60s";
+
 struct Asked {
-  RemoteNodes nodes;
+  BenchOptions options;
   bool self_contained = false;
-  std::string stream;
-  std::string input;
-  uint64_t event_bytes = 400;
-  double rate = 5000;
-  std::string loop = "both";
-  std::string directory;
+  std::string metadata = "sqlite";
   std::string json;
-  std::vector<pid_t> pids;
-  uint32_t partitions = 6;
-  BenchLoadOptions load;
 };
 
-// One measurement, with what the nodes used for it if they run on this machine.
-struct Measurement {
-  std::string loop;
-  double rate = 0;
-  BenchLoadResult load;
-  ProcessUsage nodes;
-  double client_cpu_seconds = 0;
-  double bytes_taken_in = 0;
-};
-
+// Runs one phase after the other, each on the nodes it needs.
 class Bench {
  public:
-  Bench(const Asked& asked, ShutdownSignal& signal) : asked_(asked), signal_(signal) {}
-  ~Bench() {
-    if (cluster_) cluster_->Stop();
-    std::error_code ignored;
-    if (!directory_.empty()) std::filesystem::remove_all(directory_, ignored);
-  }
+  Bench(const BenchOptions& options, ShutdownSignal& signal, DrillWatcher& watcher)
+      : options_(options), bed_(options, signal, watcher) {}
 
-  absl::Status Prepare() {
-    load_ = asked_.load;
-    pids_ = asked_.pids;
-    absl::StatusOr<EventSource> source = asked_.input.empty() ? EventSource::MadeUp(PayloadBytes())
-                                                              : EventSource::FromFile(asked_.input);
-    if (!source.ok()) return source.status();
-    source_ = *std::move(source);
-    if (asked_.nodes.addresses.empty()) return StartCluster();
-    RemoteCluster remote(asked_.nodes);
-    const absl::StatusOr<StreamId> stream = ChooseStream(remote, asked_.stream);
-    if (!stream.ok()) return stream.status();
-    load_.nodes = asked_.nodes;
-    load_.stream = *stream;
-    return absl::OkStatus();
-  }
+  absl::Status Prepare() { return bed_.Prepare(); }
+  double event_bytes_mean() const { return bed_.source().bytes_mean(); }
 
-  absl::StatusOr<Measurement> Measure(const std::string& loop) {
-    Measurement out;
-    out.loop = loop;
-    load_.rate = out.rate = loop == "open" ? asked_.rate : 0;
-    ProcessUsage nodes_before;
-    double client_before = 0;
-    const auto measuring = [&](bool begins) {
-      const ProcessUsage nodes = UsageOf(pids_);
-      const double client = UsageOfThisProcess().cpu_seconds;
-      if (begins) {
-        nodes_before = nodes;
-        client_before = client;
-        return;
-      }
-      out.nodes = {.cpu_seconds = nodes.cpu_seconds - nodes_before.cpu_seconds,
-                   .written_bytes = nodes.written_bytes - nodes_before.written_bytes};
-      out.client_cpu_seconds = client - client_before;
-    };
-    absl::StatusOr<BenchLoadResult> load = RunBenchLoad(
-        load_, source_, clock_,
-        {.measuring = measuring, .wait = [this](absl::Duration d) { return signal_.WaitFor(d); }});
-    if (!load.ok()) return load.status();
-    out.load = *std::move(load);
-    out.bytes_taken_in = static_cast<double>(out.load.acknowledged) * source_.bytes_mean();
-    return out;
+  absl::StatusOr<PhaseResult> Run(BenchPhase phase) {
+    absl::StatusOr<PhaseResult> result = RunOnNodes(phase);
+    const absl::Status& status = result.status();
+    if (status.ok() || absl::IsCancelled(status) || absl::IsInvalidArgument(status)) return result;
+    const std::string kept = bed_.Keep();
+    if (kept.empty()) return result.status();
+    return absl::Status(result.status().code(),
+                        absl::StrCat("phase ", NameOf(phase), ": ", result.status().message(),
+                                     "; data and logs are kept in ", kept));
   }
-
-  double event_bytes() const { return source_.bytes_mean(); }
 
  private:
-  // What the id, key, type and framing of a made-up event add.
-  size_t PayloadBytes() const {
-    constexpr uint64_t kAround = 70;
-    return asked_.event_bytes > kAround ? asked_.event_bytes - kAround : 1;
-  }
-
-  absl::Status StartCluster() {
-    std::error_code error;
-    std::filesystem::path base = asked_.directory;
-    if (base.empty()) base = std::filesystem::temp_directory_path(error);
-    std::string made = (base / "forebay-bench-XXXXXX").string();
-    if (error || ::mkdtemp(made.data()) == nullptr) {
-      return absl::UnavailableError("cannot make a directory like " + made);
+  absl::StatusOr<PhaseResult> RunOnNodes(BenchPhase phase) {
+    PhaseResult result{.phase = phase};
+    absl::Status status = StartNodesFor(phase);
+    if (!status.ok()) return status;
+    const auto keep = [&](auto measured, auto& into) {
+      status = measured.status();
+      if (status.ok()) into = *std::move(measured);
+    };
+    switch (phase) {
+      case BenchPhase::kClosed:
+      case BenchPhase::kOpen:
+        keep(RunSteadyPhase(bed_, phase), result.load);
+        break;
+      case BenchPhase::kBacklog:
+        backlog_ = std::make_unique<BacklogPhases>(bed_);
+        keep(backlog_->Fill(), result.backlog);
+        if (!options_.Has(BenchPhase::kCatchUp)) backlog_.reset();
+        break;
+      case BenchPhase::kCatchUp:
+        keep(backlog_->CatchUp(), result.catch_up);
+        backlog_.reset();
+        break;
+      case BenchPhase::kFailover:
+        keep(RunFailoverPhase(bed_), result.failover);
+        break;
     }
-    directory_ = made;
-    StreamOptions stream;
-    stream.name = StreamId("bench");
-    stream.partitions = asked_.partitions;
-    auto cluster = LocalCluster::Start({.directory = directory_,
-                                        .zones = 3,
-                                        .nodes_per_zone = 1,
-                                        .etcd = false,
-                                        .cuttable = false,
-                                        .stream = stream,
-                                        .sinks = {}});
-    if (!cluster.ok()) return cluster.status();
-    cluster_ = *std::move(cluster);
-    pids_ = cluster_->node_pids();
-    load_.nodes.addresses = cluster_->addresses();
-    load_.stream = stream.name;
-    return absl::OkStatus();
+    if (!status.ok()) return status;
+    return result;
   }
 
-  const Asked& asked_;
-  ShutdownSignal& signal_;
-  RealClock clock_;
-  BenchLoadOptions load_;
-  EventSource source_ = EventSource::MadeUp(0);
-  std::string directory_;
-  std::unique_ptr<LocalCluster> cluster_;
-  std::vector<pid_t> pids_;
+  // Phases that share nodes follow on each other.
+  absl::Status StartNodesFor(BenchPhase phase) {
+    const bool on_the_same = phase == BenchPhase::kCatchUp ||
+                             (phase == BenchPhase::kOpen && options_.Has(BenchPhase::kClosed));
+    if (on_the_same) return absl::OkStatus();
+    bool cut = false;
+    for (const BenchFault fault : options_.faults) cut |= fault == BenchFault::kCut;
+    return bed_.StartNodes(/*with_sink=*/phase == BenchPhase::kBacklog,
+                           /*cuttable=*/phase == BenchPhase::kFailover && cut);
+  }
+
+  const BenchOptions& options_;
+  BenchBed bed_;
+  std::unique_ptr<BacklogPhases> backlog_;
 };
 
-double Milliseconds(const Measurement& m, double share) {
-  return absl::ToDoubleMilliseconds(m.load.latency.Quantile(share));
-}
-
-double PerMillion(const Measurement& m, double seconds) {
-  return m.load.acknowledged == 0 ? 0 : seconds * 1e6 / static_cast<double>(m.load.acknowledged);
-}
-
-double WrittenPerByte(const Measurement& m) {
-  return m.bytes_taken_in == 0 ? 0 : static_cast<double>(m.nodes.written_bytes) / m.bytes_taken_in;
-}
-
-double Throughput(const Measurement& m) {
-  return static_cast<double>(m.load.acknowledged) / m.load.seconds;
-}
-
-void Print(const Measurement& m) {
-  std::cout << absl::StrFormat(
-      "%-6s loop %10s events/s %8.1f MB/s   p50 %7.2f ms  p99 %7.2f ms  p99.9 %7.2f ms  max %7.2f "
-      "ms\n",
-      m.loop, Grouped(static_cast<uint64_t>(Throughput(m))),
-      m.bytes_taken_in / m.load.seconds / 1e6, Milliseconds(m, 0.5), Milliseconds(m, 0.99),
-      Milliseconds(m, 0.999), absl::ToDoubleMilliseconds(m.load.latency.max()));
-  if (m.nodes.cpu_seconds > 0) {
-    std::cout << absl::StrFormat(
-        "            nodes %.2f CPU s, clients %.2f CPU s per million events; %.2f bytes written "
-        "by "
-        "all nodes per byte taken in\n",
-        PerMillion(m, m.nodes.cpu_seconds), PerMillion(m, m.client_cpu_seconds), WrittenPerByte(m));
-  }
-  if (m.load.failed > 0) {
-    std::cout << "            FAILED appends: " << Grouped(m.load.failed)
-              << ", the first: " << m.load.first_failure << "\n";
-  }
-  std::cout << std::flush;
-}
-
-nlohmann::ordered_json ToJson(const Measurement& m) {
-  return {{"loop", m.loop},
-          {"rate", m.rate},
-          {"events_per_second", Throughput(m)},
-          {"bytes_per_second", m.bytes_taken_in / m.load.seconds},
-          {"acknowledged", m.load.acknowledged},
-          {"failed", m.load.failed},
-          {"seconds", m.load.seconds},
-          {"p50_ms", Milliseconds(m, 0.5)},
-          {"p99_ms", Milliseconds(m, 0.99)},
-          {"p99_9_ms", Milliseconds(m, 0.999)},
-          {"max_ms", absl::ToDoubleMilliseconds(m.load.latency.max())},
-          {"node_cpu_seconds_per_million", PerMillion(m, m.nodes.cpu_seconds)},
-          {"client_cpu_seconds_per_million", PerMillion(m, m.client_cpu_seconds)},
-          {"bytes_written_per_byte", WrittenPerByte(m)}};
-}
-
 int Run(const Asked& asked) {
+  const BenchOptions& options = asked.options;
+  const absl::Status checked = Check(options);
+  if (!checked.ok()) return Fail(checked);
   SetUpLog(LogFormat::kHuman, LogLevel::kError, "bench");
   ShutdownSignal signal;
-  Bench bench(asked, signal);
+  DrillProgress progress(::isatty(2) == 1, absl::Seconds(10));
+  Bench bench(options, signal, progress);
   const absl::Status prepared = bench.Prepare();
   if (!prepared.ok()) return Fail(prepared);
-  nlohmann::ordered_json json = {{"event_bytes", bench.event_bytes()},
-                                 {"producers", asked.load.producers},
-                                 {"measurements", nlohmann::ordered_json::array()}};
-  std::cout << absl::StrFormat(
-      "events of %.0f bytes, %d producers, %s\n", bench.event_bytes(), asked.load.producers,
-      asked.nodes.addresses.empty() ? "three nodes started here" : "running nodes");
-  uint64_t failed = 0;
-  for (const std::string loop : {"closed", "open"}) {
-    if (asked.loop != "both" && asked.loop != loop) continue;
-    const absl::StatusOr<Measurement> measured = bench.Measure(loop);
-    if (!measured.ok()) return Fail(measured.status());
-    Print(*measured);
-    failed += measured->load.failed;
-    json["measurements"].push_back(ToJson(*measured));
+  std::cout << BenchHead(options, bench.event_bytes_mean()) << std::flush;
+  std::vector<PhaseResult> results;
+  bool passed = true;
+  for (const BenchPhase phase : options.phases) {
+    absl::StatusOr<PhaseResult> result = bench.Run(phase);
+    progress.Pause();
+    if (!result.ok()) return Fail(result.status());
+    std::cout << BenchText(*result) << std::flush;
+    passed = passed && result->Passed();
+    results.push_back(*std::move(result));
   }
-  if (!asked.json.empty() && !(std::ofstream(asked.json) << json.dump(2) << "\n")) {
+  const std::string json = BenchJson(options, bench.event_bytes_mean(), results);
+  if (!asked.json.empty() && !(std::ofstream(asked.json) << json << std::flush)) {
     return Fail(absl::UnavailableError("cannot write " + asked.json));
   }
-  return failed == 0 ? kExitOk : kExitFailed;
+  return passed ? kExitOk : kExitFailed;
+}
+
+// An option whose text is parsed; what is wrong with it is said by `parse`.
+template <typename Parse, typename Into>
+CLI::Option* AddParsed(CLI::App& command, const std::string& name, Parse parse, Into& into,
+                       const std::string& meaning) {
+  return command.add_option_function<std::string>(
+      name,
+      [&into, name, parse](const std::string& text) {
+        auto parsed = parse(text);
+        if (!parsed.ok()) throw CLI::ValidationError(name, std::string(parsed.status().message()));
+        into = *std::move(parsed);
+      },
+      meaning);
+}
+
+void AddClusterOptions(CLI::App& command, Asked& asked) {
+  BenchOptions& options = asked.options;
+  command.add_option("--nodes", options.nodes.addresses, "Running nodes, as host:port,host:port")
+      ->envname("FOREBAY_NODES")
+      ->delimiter(',');
+  command.add_flag("--self-contained", asked.self_contained,
+                   "Start three nodes on this machine (the default without --nodes)");
+  AddTlsOptions(command, options.nodes);
+  command.add_option("--stream", options.stream, "With --nodes (default: the only one there is)");
+  command.add_option("--pids", options.pids, "Running nodes of this machine, for CPU and disk")
+      ->delimiter(',');
+  command.add_option("--partitions", options.partitions, "Of the stream of nodes started here")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--metadata", asked.metadata,
+                  "Of nodes started here: sqlite, or etcd with a member in each zone")
+      ->check(CLI::IsMember({"sqlite", "etcd"}))
+      ->capture_default_str();
+  command.add_option("--directory", options.directory,
+                     "Where nodes started here keep their data (default: the temporary folder)");
+}
+
+void AddEventOptions(CLI::App& command, BenchOptions& options) {
+  command.add_option("--input", options.input, "Events, one JSON object a line (default: made up)")
+      ->check(CLI::ExistingFile);
+  AddParsed(command, "--event-bytes", ParseSizeMix, options.events.sizes,
+            "Size of made-up events, or sizes with how many of them there are: "
+            "200:70,1KiB:25,16KiB:5")
+      ->default_str("400")
+      ->type_name("SIZE[:WEIGHT],...");
+  command
+      .add_option("--keys", options.events.keys,
+                  "Different keys of made-up events, 0: none, so that the producer chooses the "
+                  "partition (default: about 2,000, as visitors of a site)")
+      ->check(CLI::Range(0, 10'000'000));
+  command
+      .add_option("--key-skew", options.events.key_skew,
+                  "Zipf: 0 all keys equally often, 1 as words of a language")
+      ->check(CLI::Range(0.0, 10.0))
+      ->capture_default_str();
+}
+
+void AddLoadOptions(CLI::App& command, BenchOptions& options) {
+  AddParsed(command, "--phases", ParsePhases, options.phases, "What to measure; see below")
+      ->default_str("closed,open")
+      ->type_name("PHASE,...");
+  // The shorter name of the first two.
+  const auto loop_phases = [](const std::string& loop) {
+    return ParsePhases(loop == "both" ? "closed,open" : loop);
+  };
+  AddParsed(command, "--loop", loop_phases, options.phases, "As --phases closed, open, or both")
+      ->check(CLI::IsMember({"closed", "open", "both"}))
+      ->excludes("--phases");
+  AddParsed(command, "--faults", ParseFaults, options.faults, "Of the phase failover")
+      ->default_str("kill,freeze,cut,restart")
+      ->type_name("FAULT,...");
+  command.add_option("--rate", options.rate, "Events a second where the load has a rate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--producers", options.producers, "Clients, each with connections of its own")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      .add_option("--in-flight", options.in_flight,
+                  "Events not acknowledged yet, of all producers, without a rate; at least 256 of "
+                  "each")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}))
+      ->capture_default_str();
+  AddDurationOption(command, "--warm-up", options.warm_up, "Not measured");
+  AddDurationOption(command, "--time", options.measured,
+                    "Measured, for each load; in catch-up before the sink is back");
+  AddParsed(command, "--backlog", ParseSizeText, options.backlog_bytes,
+            "Of events, before compression")
+      ->default_str("256MiB")
+      ->type_name("SIZE");
+  command
+      .add_option(
+          "--sink", options.sink,
+          "Of backlog and catch-up: sqlite (a file beside the nodes' data, which competes with "
+          "their logs) or sqlite:FILE")
+      ->capture_default_str();
+}
+
+// Options that are of no use together with others, as their user would not know otherwise.
+void CheckTogether(const CLI::App& command, const BenchOptions& options) {
+  const auto refuse = [&](const char* name, bool useless, const std::string& why) {
+    if (useless && command.get_option(name)->count() > 0) throw CLI::ValidationError(name, why);
+  };
+  const bool file = !options.input.empty();
+  for (const char* name : {"--event-bytes", "--keys", "--key-skew"}) {
+    refuse(name, file,
+           "is about made-up events, and those of --input are as they are: leave one "
+           "of the two out");
+  }
+  for (const char* name : {"--partitions", "--metadata", "--directory"}) {
+    refuse(name, !options.own_nodes(),
+           "is about nodes that the bench starts, and --nodes are running already: leave it out");
+  }
+  for (const char* name : {"--stream", "--pids"}) {
+    refuse(name, options.own_nodes(),
+           "is about running nodes: give their addresses with --nodes, or leave it out");
+  }
+  refuse("--faults", !options.Has(BenchPhase::kFailover),
+         "nothing is broken without the phase failover: add --phases failover");
+  for (const char* name : {"--backlog", "--sink"}) {
+    refuse(name, !options.Has(BenchPhase::kBacklog),
+           "nothing is held up without the phase backlog: add --phases backlog,catch-up");
+  }
 }
 
 }  // namespace
 
 void AddBenchCommand(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("bench", "Measure throughput and latency");
+  CLI::App* command = app.add_subcommand(
+      "bench", "Measure throughput, latency and where it goes, a backlog, and failovers");
   auto asked = std::make_shared<Asked>();
-  command->add_option("--nodes", asked->nodes.addresses, "Running nodes, as host:port,host:port")
-      ->envname("FOREBAY_NODES")
-      ->delimiter(',');
-  command->add_flag("--self-contained", asked->self_contained,
-                    "Start three nodes on this machine (the default without --nodes)");
-  AddTlsOptions(*command, asked->nodes);
-  command->add_option("--stream", asked->stream, "With --nodes (default: the only one there is)");
-  command->add_option("--loop", asked->loop, "closed = as fast as it goes, open = at --rate, both")
-      ->check(CLI::IsMember({"closed", "open", "both"}))
-      ->capture_default_str();
-  command->add_option("--rate", asked->rate, "Events a second of the open loop")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--input", asked->input, "Events, one JSON object a line (default: made up)")
-      ->check(CLI::ExistingFile);
-  command->add_option("--event-bytes", asked->event_bytes, "Size of a made-up event")
-      ->check(CLI::Range(uint64_t{100}, uint64_t{1'000'000}))
-      ->capture_default_str();
-  command->add_option("--producers", asked->load.producers)
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  command
-      ->add_option("--in-flight", asked->load.in_flight,
-                   "Events not acknowledged yet, of all producers, in the closed loop")
-      ->capture_default_str();
-  command->add_option("--partitions", asked->partitions, "Of the stream of nodes started here")
-      ->capture_default_str();
-  AddDurationOption(*command, "--warm-up", asked->load.warm_up, "Not measured");
-  AddDurationOption(*command, "--time", asked->load.measured, "Measured, for each loop");
-  command->add_option("--directory", asked->directory,
-                      "Where nodes started here keep their data (default: the temporary folder)");
-  command->add_option("--pids", asked->pids, "Running nodes of this machine, for CPU and disk")
-      ->delimiter(',');
+  AddClusterOptions(*command, *asked);
+  AddEventOptions(*command, asked->options);
+  AddLoadOptions(*command, asked->options);
   command->add_option("--json", asked->json, "Write the results here");
-  command->footer(
-      "Latency counts from when an event was due (open loop) or appended (closed loop) until it "
-      "was acknowledged: durable on two nodes in two zones. Nodes started here have no sinks.\n"
-      "Exit codes: 0 done, 1 some appends failed, 2 wrong usage, 3 out of reach.\n"
-      "Example: forebay bench --loop open --rate 5000 --event-bytes 400");
-  command->callback([asked, &exit_code] {
-    if (asked->self_contained) asked->nodes.addresses.clear();
+  command->footer(kFooter);
+  command->callback([asked, command, &exit_code] {
+    if (asked->self_contained) asked->options.nodes.addresses.clear();
+    asked->options.etcd = asked->metadata == "etcd";
+    CheckTogether(*command, asked->options);
     exit_code = Run(*asked);
   });
 }

@@ -21,8 +21,9 @@ void DrillProgress::Moment(const DrillMoment& moment) {
   if (moment.elapsed < shown_at_ + every_) return;
   const double seconds = absl::ToDoubleSeconds(moment.elapsed - shown_at_);
   const uint64_t now = moment.counts.acknowledged;
-  const double rate =
-      seconds > 0 && seconds < 60 ? static_cast<double>(now - shown_acknowledged_) / seconds : 0;
+  const double rate = seconds > 0 && seconds < 60 && now >= shown_acknowledged_
+                          ? static_cast<double>(now - shown_acknowledged_) / seconds
+                          : 0;
   shown_at_ = moment.elapsed;
   shown_acknowledged_ = now;
   constexpr int kWidth = 24;

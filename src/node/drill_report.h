@@ -16,6 +16,8 @@ class DrillProgress final : public DrillWatcher {
 
   void Moment(const DrillMoment& moment) override;
   void Said(const std::string& line) override;
+  // Makes room for what others print.
+  void Pause() { ClearLine(); }
 
  private:
   void ClearLine();
