@@ -15,13 +15,15 @@ namespace {
 constexpr char kNoisePrefix[] = "noise=";
 
 constexpr const char* kFaults[] = {
-    "kill",          "freeze",       "power-cut",     "power-cut-some",  "zone-down",
-    "wipe",          "replace",      "evacuate",      "add-node",        "torn-log",
-    "lost-syncs",    "damage",       "misdirect",     "fail-sync",       "disk-full",
-    "slow-disk",     "stall-disk",   "stop",          "rolling-restart", "clock-jump",
-    "isolate",       "cut-link",     "flap",          "client-cut",      "client-crash",
-    "metadata-node", "metadata-all", "metadata-slow", "sink-down",       "sink-timeout",
-    "take-over",     "hand-over",    "race"};
+    "kill",          "freeze",       "power-cut",       "power-cut-some",
+    "zone-down",     "wipe",         "replace",         "evacuate",
+    "add-node",      "torn-log",     "lost-syncs",      "damage",
+    "misdirect",     "fail-sync",    "disk-full",       "slow-disk",
+    "stall-disk",    "stop",         "rolling-restart", "rolling-upgrade",
+    "clock-jump",    "isolate",      "cut-link",        "flap",
+    "client-cut",    "client-crash", "metadata-node",   "metadata-all",
+    "metadata-slow", "sink-down",    "sink-timeout",    "take-over",
+    "hand-over",     "race"};
 static_assert(std::size(kFaults) == static_cast<size_t>(Fault::kCount));
 
 constexpr const char* kStates[] = {"appending", "rolling", "fencing",   "copying",

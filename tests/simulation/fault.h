@@ -33,6 +33,7 @@ enum class Fault {
   kStallDisk,       // syncs hang
   kStop,            // one process, by SIGTERM
   kRollingRestart,  // all processes, one after the other, with other settings
+  kRollingUpgrade,  // the same, from the version before to this one
   kClockJump,       // a node's clock leaps ahead, and is another one after its next start
   kIsolate,         // one node, from all others, in one direction or both
   kCutLink,         // one direction of one link

@@ -29,7 +29,7 @@ LinkFaults DrawLink(Random& random) {
 // Half of the worlds aim: they inject some of their faults when the protocol is in a certain state.
 void DrawScript(Random& random, Plan& plan) {
   for (int i = 0; i < static_cast<int>(Fault::kCount); i++) {
-    if (!random.Chance(0.3)) continue;
+    if (static_cast<Fault>(i) == Fault::kRollingUpgrade || !random.Chance(0.3)) continue;
     plan.mix[static_cast<Fault>(i)] = random.Between(absl::Seconds(2), absl::Seconds(20));
   }
   plan.script.noise = {Noise::kLinks, Noise::kClientLinks, Noise::kMetadata, Noise::kSinks};
@@ -47,6 +47,22 @@ void DrawScript(Random& random, Plan& plan) {
   }
   std::stable_sort(plan.script.events.begin(), plan.script.events.end(),
                    [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
+}
+
+// Some worlds begin with the version before, and are upgraded in the middle of all that happens.
+void DrawUpgrade(Random random, Plan& plan) {
+  plan.previous_version = random.Chance(0.25);
+  if (!plan.previous_version) return;
+  FaultEvent event{
+      absl::Trunc(random.Between(absl::Seconds(1), plan.faults_for / 2), absl::Milliseconds(1)),
+      Fault::kRollingUpgrade,
+      {},
+      random.Next() >> 40};
+  plan.mix[event.fault] = plan.faults_for;
+  std::vector<FaultEvent>& events = plan.script.events;
+  events.insert(std::find_if(events.begin(), events.end(),
+                             [&](const FaultEvent& other) { return other.at > event.at; }),
+                event);
 }
 
 void DrawWorkload(Random& random, Plan& plan) {
@@ -95,6 +111,7 @@ Plan DrawPlan(uint64_t seed) {
   plan.sink.ambiguous = DrawChance(random, 0.2);
   plan.sink.poison = random.Chance(0.2) ? 0.01 : 0;
   DrawScript(random, plan);
+  DrawUpgrade(Random(seed * 2654435761u + 18), plan);
   return plan;
 }
 
@@ -125,7 +142,8 @@ std::string Plan::ToString() const {
   std::string out = absl::StrCat(
       zones, " zones x ", nodes_per_zone, ", ", stream.partitions, " partitions, ", producers,
       " producers, ", sinks, " sinks, ",
-      stream.on_zone_shortfall == ZoneShortfall::kReject ? "reject" : "degraded", ", faults for ",
+      stream.on_zone_shortfall == ZoneShortfall::kReject ? "reject" : "degraded",
+      previous_version ? ", of the version before" : "", ", faults for ",
       absl::FormatDuration(faults_for), ", links lose ", link.lose, " repeat ", link.repeat,
       " reorder ", link.reorder, " linger ", link.linger, ", metadata lost ", metadata.request_lost,
       "/", metadata.reply_lost, " late ", metadata.late, ", sinks fail ", sink.fails, " ambiguous ",

@@ -29,6 +29,7 @@ struct Plan {
   absl::Duration append_every;                              // on average, for each producer
   absl::Duration give_up_after = absl::InfiniteDuration();  // of the producers
   double pause = 0;                    // chance of a pause of some seconds before an event
+  bool previous_version = false;       // of all nodes, until a rolling upgrade
   absl::Duration keep_after_delivery;  // of the sinks
   absl::Duration sync_min, sync_max;
   LinkFaults link;         // of every link

@@ -57,8 +57,9 @@ std::vector<std::string> FaultCoverage::Missing() const {
     need(fault, ProtocolState::kDraining);
     need(fault, ProtocolState::kSwapping);
   }
-  for (const Fault fault : {Fault::kClientCut, Fault::kClientCrash, Fault::kAddNode,
-                            Fault::kRollingRestart, Fault::kHandOver, Fault::kRace}) {
+  for (const Fault fault :
+       {Fault::kClientCut, Fault::kClientCrash, Fault::kAddNode, Fault::kRollingRestart,
+        Fault::kRollingUpgrade, Fault::kHandOver, Fault::kRace}) {
     need(fault, ProtocolState::kAppending);
   }
   return missing;

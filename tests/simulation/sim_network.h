@@ -110,6 +110,9 @@ class SimTransport final : public Transport {
   }
   ~SimTransport() override { network_.Detach(self_, lane_, this); }
 
+  // Changes each message before it is sent, and before it is read.
+  void Translate(std::function<void(Message&)> translate) { translate_ = std::move(translate); }
+
   void Receive(Handler handler) override {
     receiver_ = std::make_shared<Receiver>();
     receiver_->handler = std::move(handler);
@@ -117,7 +120,10 @@ class SimTransport final : public Transport {
   void SetPeers(std::map<NodeId, std::string> addresses) override { peers_ = std::move(addresses); }
   void SendAll(const NodeId& to, std::vector<Message> messages) override {
     if (stopped_ || (to != self_ && !peers_.contains(to))) return;
-    for (Message& message : messages) network_.Send(lane_, self_, to, std::move(message));
+    for (Message& message : messages) {
+      if (translate_) translate_(message);
+      network_.Send(lane_, self_, to, std::move(message));
+    }
   }
   void Stop() override {
     stopped_ = true;
@@ -128,6 +134,7 @@ class SimTransport final : public Transport {
   // A message has arrived.
   void Take(const NodeId& from, Message message) {
     if (!receiver_) return;
+    if (translate_) translate_(message);
     executor_.Post([receiver = receiver_, from, message = std::move(message)]() mutable {
       if (!receiver->stopped) receiver->handler(from, std::move(message));
     });
@@ -144,6 +151,7 @@ class SimTransport final : public Transport {
   const Lane lane_;
   Executor& executor_;
   std::map<NodeId, std::string> peers_;
+  std::function<void(Message&)> translate_;
   bool stopped_ = false;
   std::shared_ptr<Receiver> receiver_;  // shared with messages that wait in the executor
 };

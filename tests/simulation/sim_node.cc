@@ -31,8 +31,13 @@ SimNode::Life::Life(SimNode& node, uint64_t number)
       life(node.random_.Next() | 1),
       metadata(node.parts_.metadata, metadata_loop, Random(node.random_.Next()),
                node.metadata_faults_),
-      watched_metadata(metadata, node.parts_.watch, node.id()) {
+      versioned_metadata(metadata, node.previous_),
+      watched_metadata(versioned_metadata, node.parts_.watch, node.id()) {
   metadata.SetReachable(node.metadata_reachable_);
+  if (!node.previous_) return;
+  const auto translate = [](Message& message) { ToPreviousVersion(message); };
+  transport.Translate(translate);
+  heartbeats.Translate(translate);
 }
 
 void SimNode::Start() {

@@ -12,6 +12,7 @@
 #include "replication/liveness.h"
 #include "replication/replicator.h"
 #include "simulation/invariants.h"
+#include "simulation/previous_version.h"
 #include "simulation/protocol_watch.h"
 #include "simulation/sim_network.h"
 #include "simulation/sim_sink.h"
@@ -117,8 +118,10 @@ class SimNode {
   bool loses_syncs() const { return honest_.has_value(); }
   // The clock of this life leaps ahead; the next life's is off by `wall`.
   void JumpClock(absl::Duration ahead, absl::Duration wall);
-  // From the next start on.
+  // Both from the next start on.
   void SetSegmentOptions(const SegmentOptions& options) { options_.replicator.segment = options; }
+  void SetPreviousVersion(bool previous) { previous_ = previous; }
+  bool previous_version() const { return previous_; }
   void SetMetadataReachable(bool reachable);
   void SetMetadataFaults(MemoryMetadataFaults faults);
 
@@ -142,6 +145,7 @@ class SimNode {
     const ProcessLife life;
     std::unique_ptr<MemoryWalStore> store;
     MemoryMetadataStore metadata;
+    VersionedMetadata versioned_metadata;
     WatchedMetadata watched_metadata;
     std::unique_ptr<Replicator> replicator;
     std::unique_ptr<Drain> drain;
@@ -158,6 +162,7 @@ class SimNode {
   SimNodeOptions options_;
   MemoryMetadataFaults metadata_faults_;
   bool metadata_reachable_ = true;
+  bool previous_ = false;
   int disk_slowness_ = 1;
   bool disk_full_ = false;
   absl::Duration wall_offset_;

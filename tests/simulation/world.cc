@@ -100,6 +100,7 @@ void World::MakeNodes() {
     options.store_failed = [this, index = nodes_.size()] { OnStoreFailed(*nodes_[index]); };
     nodes_.push_back(std::make_unique<SimNode>(parts, Random(random_.Next()), std::move(options)));
     nodes_.back()->SetMetadataFaults(plan_.metadata);
+    nodes_.back()->SetPreviousVersion(plan_.previous_version);
   }
 }
 

@@ -108,7 +108,8 @@ class World {
   void InjectTakeOver(Fault fault);
   bool InjectRace();
   bool AddNode();
-  void RestartNext(size_t index, Random dice);
+  // Rolling, as the fault says: this node, then those after it.
+  void RestartNext(Fault fault, size_t index, Random dice);
   void Flap(const NodeId& from, const NodeId& to, int times, Random dice);
   void CutFor(const NodeId& from, const NodeId& to, absl::Duration time);
   void StartLater(SimNode& node, absl::Duration after);

@@ -96,8 +96,10 @@ bool World::InjectAnywhere(Fault fault) {
       InjectTakeOver(fault);
       return true;
     case Fault::kRollingRestart:
-      Note("ROLLING RESTART");
-      RestartNext(0, Random(dice_.Next()));
+    case Fault::kRollingUpgrade:
+      if (fault == Fault::kRollingUpgrade && !plan_.previous_version) return false;
+      Note(NameOf(fault));
+      RestartNext(fault, 0, Random(dice_.Next()));
       return true;
     case Fault::kAddNode:
       return AddNode();
@@ -165,18 +167,22 @@ bool World::AddNode() {
 }
 
 // By value: it goes on when other faults have drawn from theirs.
-void World::RestartNext(size_t index, Random dice) {
+void World::RestartNext(Fault fault, size_t index, Random dice) {
   if (!faulty_ || index >= nodes_.size()) return;
   SimNode& node = *nodes_[index];
-  SegmentOptions segment = plan_.segment;
-  segment.bytes_max = 4096 + dice.Below(256 << 10);
-  node.SetSegmentOptions(segment);
+  if (fault == Fault::kRollingUpgrade) {
+    node.SetPreviousVersion(false);
+  } else {
+    SegmentOptions segment = plan_.segment;
+    segment.bytes_max = 4096 + dice.Below(256 << 10);
+    node.SetSegmentOptions(segment);
+  }
   if (node.running() && !node.frozen() && !IsStopping(node)) {
-    Hit(Fault::kRollingRestart, {&node});
+    Hit(fault, {&node});
     Stop(node, dice.Between(absl::Milliseconds(1), absl::Seconds(1)));
   }
   const absl::Duration wait = dice.Between(absl::Seconds(1), absl::Seconds(3));
-  simulation_.After(wait, [this, index, dice] { RestartNext(index + 1, dice); });
+  simulation_.After(wait, [this, fault, index, dice] { RestartNext(fault, index + 1, dice); });
 }
 
 void World::CutFor(const NodeId& from, const NodeId& to, absl::Duration time) {
