@@ -9,6 +9,7 @@
 
 #include "fuzz/config_fuzz.h"
 #include "fuzz/disk_fuzz.h"
+#include "fuzz/lines_fuzz.h"
 #include "fuzz/wire_fuzz.h"
 #include "runtime/random.h"
 
@@ -38,8 +39,9 @@ int TryCorpus(const std::string& name, bool (*body)(std::string_view)) {
 }
 
 TEST(Fuzz, ConfigBodyHoldsOverItsCorpus) { EXPECT_GE(TryCorpus("config", FuzzConfig), 2); }
-TEST(Fuzz, DiskBodyHoldsOverItsCorpus) { EXPECT_GE(TryCorpus("disk", FuzzDisk), 8); }
-TEST(Fuzz, WireBodyHoldsOverItsCorpus) { EXPECT_GE(TryCorpus("wire", FuzzWire), 5); }
+TEST(Fuzz, DiskBodyHoldsOverItsCorpus) { EXPECT_GE(TryCorpus("disk", FuzzDisk), 10); }
+TEST(Fuzz, LinesBodyHoldsOverItsCorpus) { EXPECT_GE(TryCorpus("lines", FuzzLines), 3); }
+TEST(Fuzz, WireBodyHoldsOverItsCorpus) { EXPECT_GE(TryCorpus("wire", FuzzWire), 7); }
 
 }  // namespace
 }  // namespace forebay

@@ -30,7 +30,11 @@ inline bool FuzzDisk(std::string_view input) {
   const WalFileVerdict verdict = CheckWalFile(input);
   FOREBAY_CHECK(verdict.good_end <= input.size(), "the good part is part of the file");
   FOREBAY_CHECK(verdict.kind == WalFileVerdict::kWhole || !verdict.what.empty(), "says what");
+  const WalFileVerdict manifest = CheckManifestFile(input);
+  FOREBAY_CHECK(manifest.good_end <= input.size(), "the good part is part of the manifest");
+  decoded |= DecodeMarkerVersion(input).has_value();
   const std::string text(input);
+  decoded |= DecodeMaintenance(text).ok() || PartitionOfChainKey(text).ok();
   decoded |= DecodeNode(text).ok() || DecodeStream(text).ok() || DecodeChain(text).ok();
   decoded |= ProducerTable::Decode(input).ok();
   return decoded;

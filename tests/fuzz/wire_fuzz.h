@@ -14,12 +14,50 @@
 
 namespace forebay {
 
+// What nodes tell clients, and clients tell nodes, about nodes. True when it was understood.
+inline bool FuzzAdminWire(std::string_view input) {
+  const auto parse = [&](auto& wire) {
+    return wire.ParseFromArray(input.data(), static_cast<int>(input.size()));
+  };
+  bool understood = false;
+  v1::StatusResponse status;
+  if (parse(status)) {
+    for (const v1::NodeState& wire : status.nodes()) {
+      v1::NodeState again;
+      ToWire(FromWire(wire), again);
+      FOREBAY_CHECK(again.node() == wire.node(), "a node keeps its name");
+      understood = true;
+    }
+    for (const v1::PartitionState& wire : status.partitions()) {
+      v1::PartitionState again;
+      ToWire(FromWire(wire), again);
+      FOREBAY_CHECK(again.segments_size() == wire.segments_size(), "a chain keeps its length");
+    }
+    for (const v1::SinkState& wire : status.sinks()) {
+      v1::SinkState again;
+      ToWire(FromWire(wire), again);
+      FOREBAY_CHECK(again.cursor() == wire.cursor(), "a sink keeps its cursor");
+    }
+  }
+  v1::SetMaintenanceRequest maintenance;
+  if (parse(maintenance)) {
+    const absl::StatusOr<MaintenanceRecord> record = FromWire(maintenance);
+    if (record.ok()) {
+      v1::SetMaintenanceRequest again;
+      ToWire(*record, again);
+      FOREBAY_CHECK(FromWire(again).ok(), "an order that was understood can be given");
+    }
+    understood |= record.ok();
+  }
+  return understood;
+}
+
 // Takes the input for every kind of message. True when one of them was understood.
 inline bool FuzzWire(std::string_view input) {
   const auto parse = [&](auto& wire) {
     return wire.ParseFromArray(input.data(), static_cast<int>(input.size()));
   };
-  bool understood = false;
+  bool understood = FuzzAdminWire(input);
   v1::PeerEnvelope envelope;
   if (parse(envelope)) {
     for (v1::PeerMessage& wire : *envelope.mutable_messages()) {
@@ -68,6 +106,7 @@ inline bool FuzzWire(std::string_view input) {
   }
   const std::string details(input);
   FOREBAY_CHECK(!FromGrpc({grpc::StatusCode::ABORTED, "x", details}).ok(), "stays an error");
+  (void)FailureIn({grpc::StatusCode::ABORTED, "x", details});
   return understood;
 }
 

@@ -1,0 +1,38 @@
+// What must hold of any text at all that someone gives as a line of events, or that a sink gave as
+// the reason of a dead letter.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "block/block.h"
+#include "block/event_json.h"
+#include "drain/dead_letter.h"
+
+namespace forebay {
+
+// What is an event is the same one after it was written and read again; so is its dead letter.
+// True when it was an event.
+inline bool FuzzLines(std::string_view input) {
+  const absl::StatusOr<Event> event = ParseEventJson(input);
+  if (!event.ok()) return false;
+  (void)ParseDeadLetter(*event);
+  if (!ValidateEvent(*event).ok()) return false;
+  std::string line;
+  AppendEventJson(*event, line);
+  FOREBAY_CHECK(line.find('\n') == std::string::npos, "one line");
+  const absl::StatusOr<Event> again = ParseEventJson(line);
+  FOREBAY_CHECK(again.ok() && *again == *event, "read, written and read again: " + line);
+  DeadLetter letter;
+  letter.sink = SinkId("s");
+  letter.partition = {StreamId("web"), 0};
+  letter.reason = std::string(input.substr(0, 100));
+  letter.event = *event;
+  for (const Event& part : EncodeDeadLetter(letter)) {
+    FOREBAY_CHECK(ParseDeadLetter(part).ok(), "a dead letter can be read");
+  }
+  return true;
+}
+
+}  // namespace forebay
