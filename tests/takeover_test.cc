@@ -76,6 +76,16 @@ TEST_F(TakeoverTest, CountsNoAnswerFromLimbo) {  // limbo-unknown
   EXPECT_EQ(core_->phase(), Phase::kFencing);
 }
 
+// It may have taken more of the old owner's blocks since.
+TEST_F(TakeoverTest, CountsNoAnswerToAnotherFence) {
+  Begin();
+  Fenced("b", 6);
+  core_->OnFenceReply(
+      NodeId("c"), {Key(2), Epoch(2), ReplicaAnswer::kHolds, Epoch(), Offset(4), Offset(6), false},
+      now_, Out());
+  EXPECT_EQ(core_->phase(), Phase::kFencing);
+}
+
 TEST_F(TakeoverTest, SaysWhoseAnswerIsMissing) {
   Begin();
   Fenced("b", 4);
