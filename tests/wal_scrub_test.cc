@@ -1,6 +1,7 @@
 // Bits that flip in the files of an open RocksWalStore: found by the walk through its files, and
 // written anew (G10, docs/decisions/0022-damaged-disks.md).
 #include <filesystem>
+#include <fstream>
 
 #include "support/rocks_harness.h"
 
@@ -138,6 +139,18 @@ TEST_F(WalScrubTest, AFlippedBitInTheLogIsMendedByWritingItToTables) {
   const FileCheck check = Check();
   EXPECT_EQ(check.damaged, 1u);
   EXPECT_EQ(check.repaired, 1u);
+  ExpectWhole();
+}
+
+TEST_F(WalScrubTest, ALogThatIsNoLongerNeededIsNoDamageWhileItIsStillThere) {
+  const std::string log = harness_.Files(".log").back();
+  RocksHarness::Flip(log, fs::file_size(log) / 2);
+  const std::string bytes = RocksHarness::Bytes(log);
+  EXPECT_EQ(Check().repaired, 1u);
+  EXPECT_FALSE(fs::exists(log));
+  std::ofstream(log) << bytes;  // as if its deletion took its time
+  EXPECT_EQ(Check().damaged, 0u);
+  fs::remove(log);
   ExpectWhole();
 }
 

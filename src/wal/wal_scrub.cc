@@ -3,7 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "rocksdb/db.h"
 #include "rocksdb/options.h"
 #include "runtime/log.h"
 #include "wal/rocks_options.h"
@@ -68,7 +71,7 @@ void WalScrub::Begin() {
   for (const auto& [path, bytes] : options_files_) items_.push_back({Kind::kSmall, path, bytes});
   const auto logs = directory_.LogFiles();
   for (const std::string& path : logs.ok() ? *logs : std::vector<std::string>()) {
-    items_.push_back({Kind::kLog, path, ""});
+    if (IsNeeded(path)) items_.push_back({Kind::kLog, path, ""});
   }
   ListTables();
 }
@@ -159,17 +162,31 @@ void WalScrub::CheckLog(const Item& item, Found& found) {
     if (!bytes.ok()) return;  // it has become needless meanwhile
     found.bytes += bytes->size();
     verdict = CheckWalFile(*bytes);
-    if (verdict.kind != WalFileVerdict::kDamaged) return;
+    if (verdict.kind != WalFileVerdict::kDamaged || !IsNeeded(item.path)) return;
   }
   Damaged(item.path, verdict.what, found);
-  Repaired(item.path, FlushAll(), found);
+  Repaired(item.path, MakeNeedless(item.path), found);
 }
 
-absl::Status WalScrub::FlushAll() const {
+bool WalScrub::IsNeeded(const std::string& log) const {
+  uint64_t number = 0;
+  uint64_t first_needed = 0;
+  const std::string name = log.substr(log.rfind('/') + 1);
+  return !absl::SimpleAtoi(name.substr(0, name.find('.')), &number) ||
+         !rocks_.db->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &first_needed) ||
+         number >= first_needed;
+}
+
+absl::Status WalScrub::MakeNeedless(const std::string& log) const {
   rocksdb::FlushOptions options;
   options.allow_write_stall = true;
-  return FromRocks(rocks_.db->Flush(options, {rocks_.blocks, rocks_.index, rocks_.state}),
-                   "flush what the log holds");
+  FOREBAY_RETURN_IF_ERROR(
+      FromRocks(rocks_.db->Flush(options, {rocks_.blocks, rocks_.index, rocks_.state}),
+                "flush what the log holds"));
+  if (IsNeeded(log)) return absl::InternalError("it is still needed after a flush");
+  // RocksDB takes its time, and an opening after a crash would trip over it.
+  files_->DeleteFile(log, {}, nullptr).PermitUncheckedError();
+  return absl::OkStatus();
 }
 
 bool WalScrub::CheckTable(const Item& item, size_t bytes_max, Found& found) {

@@ -54,7 +54,9 @@ class WalScrub {
   // True when it has come to the table's end.
   bool CheckTable(const Item& item, size_t bytes_max, Found& found);
   void OnBadTable(const Item& item, Found& found);
-  absl::Status FlushAll() const;
+  // False once all it holds is in tables: RocksDB deletes it when it comes to that.
+  bool IsNeeded(const std::string& log) const;
+  absl::Status MakeNeedless(const std::string& log) const;
   // Counts it once, however often it is found.
   void Damaged(const std::string& path, const std::string& what, Found& found);
   void Repaired(const std::string& path, const absl::Status& status, Found& found);
