@@ -9,8 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "block/block.h"
 #include "replication/owner.h"
+#include "replication/placement.h"
 #include "replication/quorum.h"
 #include "replication/replica.h"
 
@@ -45,6 +47,37 @@ void HighestAcked(benchmark::State& state) {
   }
 }
 BENCHMARK(HighestAcked);
+
+// What every survey of every partition asks of placement, in a fleet of so many nodes.
+std::vector<NodeRecord> FleetOf(int64_t nodes) {
+  std::vector<NodeRecord> fleet;
+  for (int64_t i = 0; i < nodes; i++) {
+    NodeRecord node;
+    node.id = NodeId(absl::StrCat("node-", i));
+    node.zone = ZoneId(absl::StrCat("zone-", i % 3));
+    node.address = "192.168.100.100:7400";
+    fleet.push_back(node);
+  }
+  return fleet;
+}
+
+void OrderNodes(benchmark::State& state) {
+  const std::vector<NodeRecord> fleet = FleetOf(state.range(0));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(RendezvousOrder({StreamId("web"), 7}, fleet));
+  }
+}
+BENCHMARK(OrderNodes)->Arg(3)->Arg(30)->Arg(1000);
+
+void PlaceOneSegment(benchmark::State& state) {
+  const std::vector<NodeRecord> fleet = FleetOf(state.range(0));
+  const StreamOptions stream{.name = StreamId("web")};
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(PlaceSegment({StreamId("web"), 7}, stream, fleet[0], fleet,
+                                          [](const NodeRecord&) { return false; }));
+  }
+}
+BENCHMARK(PlaceOneSegment)->Arg(3)->Arg(30)->Arg(1000);
 
 // Delivers messages between one owner and three replica cores until nothing is left to say.
 class Trio {

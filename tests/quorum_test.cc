@@ -129,7 +129,7 @@ TEST(Placement, SpreadsNewPartitionsEvenlyOverZonesAndNodes) {
   std::map<NodeId, int> owned;
   std::map<char, int> of_zone;
   for (uint32_t i = 0; i < 6; i++) {
-    const NodeId owner = FirstOwner({StreamId("web"), i}, nodes);
+    const NodeId owner = FirstOwner({StreamId("web"), i}, FirstOwners(nodes));
     owned[owner]++;
     if (i < 3) of_zone[owner.value()[0]]++;
   }

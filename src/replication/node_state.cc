@@ -1,9 +1,11 @@
 #include "replication/node_state.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "replication/placement.h"
 #include "replication/producer_table.h"
 #include "runtime/log.h"
 
@@ -209,6 +211,7 @@ bool NodeState::LookAtDisk() {
   if (tells) {
     damage_told_ = Now();
     self.damage = damage_mark_;
+    live_.reset();
   }
   if (self.disk_full == disk_.full() && self.disk_slow == disk_.slow()) return tells;
   if (self.disk_full != disk_.full()) {
@@ -226,11 +229,13 @@ bool NodeState::LookAtDisk() {
   }
   self.disk_full = disk_.full();
   self.disk_slow = disk_.slow();
+  live_.reset();
   return true;
 }
 
 void NodeState::SetRecord(const NodeRecord& record) {
   nodes_[record.id].record = record;
+  live_.reset();
   std::map<NodeId, std::string> addresses;
   for (const auto& [id, view] : nodes_) {
     if (view.record.has_value() && id != self().id) addresses[id] = view.record->address;
@@ -243,6 +248,7 @@ void NodeState::SetAlive(const NodeId& node, ProcessLife life, bool alive) {
   if (view.alive != alive) view.since = Now();
   view.life = life;
   view.alive = alive;
+  live_.reset();
 }
 
 const NodeRecord* NodeState::Record(const NodeId& node) const {
@@ -270,7 +276,8 @@ bool NodeState::OwnerSeemsGone(const Segment& segment) const {
   return Now() - started_at_ > 2 * options_.liveness.suspect_after;
 }
 
-std::vector<NodeRecord> NodeState::LiveNodes() const {
+const NodeState::LiveView& NodeState::Live() const {
+  if (live_.has_value()) return *live_;
   std::vector<NodeRecord> live{self()};
   for (const auto& [id, view] : nodes_) {
     if (id != self().id && IsAliveView(view) && !view.record->draining) {
@@ -279,10 +286,14 @@ std::vector<NodeRecord> NodeState::LiveNodes() const {
   }
   std::stable_partition(live.begin(), live.end(),
                         [this](const NodeRecord& node) { return !IsLeaving(node); });
-  return live;
+  std::vector<NodeRecord> fit;
+  std::copy_if(live.begin(), live.end(), std::back_inserter(fit), IsFitToOwn);
+  live_ = {live, FirstOwners(fit.empty() ? live : fit)};
+  return *live_;
 }
 
 void NodeState::SetMaintenance(const std::string& key, const MaintenanceRecord& record) {
+  live_.reset();
   if (record.leaving) {
     maintenance_[key] = record;
   } else {

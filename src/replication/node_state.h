@@ -102,14 +102,20 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   // --- nodes
   void SetRecord(const NodeRecord& record);
   void SetAlive(const NodeId& node, ProcessLife life, bool alive);
-  void SetDraining(bool draining) { options_.self.draining = draining; }
+  void SetDraining(bool draining) {
+    options_.self.draining = draining;
+    live_.reset();
+  }
   const NodeRecord* Record(const NodeId& node) const;
   // It sends heartbeats, from the life that is registered.
   bool IsAlive(const NodeId& node) const;
   // The process that opened the segment is gone for sure, or seems to be.
   bool OwnerSeemsGone(const Segment& segment) const;
-  // Alive and not draining; this node among them. Those that leave come last.
-  std::vector<NodeRecord> LiveNodes() const;
+  // Alive and not draining; this node among them. Those that leave come last. Valid until a node
+  // changes.
+  const std::vector<NodeRecord>& LiveNodes() const { return Live().nodes; }
+  // Of live nodes that are fit to own, or of all if none is.
+  const std::vector<NodeId>& LiveFirstOwners() const { return Live().first_owners; }
   void SetMaintenance(const std::string& key, const MaintenanceRecord& record);
   // An operator wants the node, or its zone, emptied.
   bool IsLeaving(const NodeRecord& node) const;
@@ -131,6 +137,12 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
 
   void TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,
                absl::AnyInvocable<void(ChainSwap)> done);
+  // What follows from the nodes' records and liveness; every survey of every partition asks.
+  struct LiveView {
+    std::vector<NodeRecord> nodes;
+    std::vector<NodeId> first_owners;
+  };
+  const LiveView& Live() const;
   bool IsAliveView(const NodeView& view) const;
   void EndTurnSoon();
   void EndTurn();
@@ -165,6 +177,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   Dispatch dispatch_;
   std::map<NodeId, NodeView> nodes_;
   std::map<std::string, MaintenanceRecord> maintenance_;  // by key; only what is leaving
+  mutable std::optional<LiveView> live_;                  // until a node changes
   std::map<SegmentKey, bool> trimming_;
   absl::Status store_status_;
   // Of this turn.

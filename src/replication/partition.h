@@ -95,7 +95,7 @@ class PartitionDriver {
   void SurveyDisk();
   bool MayHandOverForDisk() const;
   bool LeavesToOthers() const;
-  absl::Duration TakeoverDelay() const;
+  bool IsMyTurn(absl::Duration waited) const;
   void CreateChain();
   bool HearsEnoughToSeal() const;
   void StartTakeover();

@@ -1,6 +1,5 @@
 // PartitionDriver: takeover, roll, repair and trim: everything that changes the chain.
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,8 +15,6 @@ namespace {
 constexpr absl::Duration kProbeLimit = absl::Milliseconds(150);
 constexpr absl::Duration kAttemptLimit = absl::Seconds(3);
 constexpr absl::Duration kWarnEvery = absl::Seconds(30);
-// How much longer each further node in line waits before it takes over instead of the first.
-constexpr absl::Duration kTakeoverStep = absl::Milliseconds(400);
 // A partition that never had an owner waits this long for zones that are registered but not up.
 constexpr absl::Duration kWaitForZones = absl::Seconds(3);
 // After a hand-over away from a node that leaves has failed: the partition is served in between.
@@ -26,13 +23,6 @@ constexpr absl::Duration kLeaveAgainAfter = absl::Seconds(15);
 constexpr absl::Duration kSealerPatience = absl::Milliseconds(300);
 // After a try to hand over because of the disk.
 constexpr absl::Duration kDiskHandOverRetry = absl::Seconds(1);
-
-// All of them when none is fit.
-std::vector<NodeRecord> FitNodes(const std::vector<NodeRecord>& nodes) {
-  std::vector<NodeRecord> fit;
-  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(fit), IsFitToOwn);
-  return fit.empty() ? nodes : fit;
-}
 
 }  // namespace
 
@@ -60,7 +50,7 @@ void PartitionDriver::SurveyOwnership() {
     return;
   }
   if (!gone_since_.has_value()) gone_since_ = now;
-  if (now - *gone_since_ < TakeoverDelay()) return;
+  if (!IsMyTurn(now - *gone_since_)) return;
   if (HasChain()) {
     StartTakeover();
   } else {
@@ -117,33 +107,18 @@ bool PartitionDriver::LeavesToOthers() const {
   return false;
 }
 
-// The first live replica in rendezvous order goes at once, each later one a step after it, then
-// the nodes that are no replicas. Those without room come after those with, as they can only
-// deliver; those with a slow disk last.
-absl::Duration PartitionDriver::TakeoverDelay() const {
-  std::vector<NodeRecord> order = RendezvousOrder(id_, node_.LiveNodes());
-  std::stable_partition(order.begin(), order.end(),
-                        [](const NodeRecord& node) { return !node.disk_full; });
+// Most nodes are far back in line for most partitions, and see so at the first few others.
+bool PartitionDriver::IsMyTurn(absl::Duration waited) const {
+  std::vector<Replica> first;
   if (!HasChain()) {
-    const NodeId first = FirstOwner(id_, FitNodes(order));
-    std::stable_partition(order.begin(), order.end(),
-                          [&](const NodeRecord& node) { return node.id == first; });
-  } else {
-    std::stable_partition(order.begin(), order.end(), [&](const NodeRecord& node) {
-      const int index = IndexOf(Last().replicas, node.id);
-      return index >= 0 &&
-             Last().replicas[static_cast<size_t>(index)].incarnation == node.incarnation;
-    });
+    const NodeRecord* owner = node_.Record(FirstOwner(id_, node_.LiveFirstOwners()));
+    first.push_back({owner->id, owner->incarnation, owner->zone});
   }
-  // Whoever leaves is the last resort, but for a slow disk.
-  std::stable_partition(order.begin(), order.end(),
-                        [&](const NodeRecord& node) { return !node_.IsLeaving(node); });
-  std::stable_partition(order.begin(), order.end(),
-                        [](const NodeRecord& node) { return !node.disk_slow; });
-  for (size_t rank = 0; rank < order.size(); rank++) {
-    if (order[rank].id == node_.self().id) return kTakeoverStep * static_cast<int64_t>(rank);
-  }
-  return absl::InfiniteDuration();
+  const auto leaves = [this](const NodeRecord& node) { return node_.IsLeaving(node); };
+  const TakeoverLine line{id_, HasChain() ? absl::MakeConstSpan(Last().replicas) : first,
+                          node_.LiveNodes(), leaves};
+  const auto turns = static_cast<size_t>(waited / kTakeoverStep) + 1;
+  return CountBefore(line, node_.self(), turns) < turns;
 }
 
 void PartitionDriver::CreateChain() {

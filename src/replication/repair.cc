@@ -84,29 +84,16 @@ void RepairCore::SurveySegment(const Segment& segment, absl::Time now, Outbox& o
   }
   if (held < view_.copies) under_replicated_++;
   // Who else should hold it: as if it were placed anew, with those that stay first.
-  std::vector<NodeRecord> candidates;
+  std::vector<Candidate> candidates;
   for (const RepairNode& node : view_.nodes) {
-    if (node.alive && !node.replace && !node.record.disk_full &&
-        IndexOf(staying, node.record.id) < 0) {
-      candidates.push_back(node.record);
-    }
+    if (!node.alive || node.replace || node.record.disk_full) continue;
+    candidates.push_back(
+        {&node.record, !node.replaces.empty() && IndexOf(segment.replicas, node.replaces) >= 0});
   }
-  candidates = RendezvousOrder(partition_, std::move(candidates));
-  std::stable_partition(candidates.begin(), candidates.end(), [&](const NodeRecord& node) {
-    const NodeId& replaced = Find(view_.nodes, node.id)->replaces;
-    return !replaced.empty() && IndexOf(segment.replicas, replaced) >= 0;
-  });
-  for (const bool new_zone : {true, false}) {
-    for (const NodeRecord& node : candidates) {
-      if (static_cast<int>(staying.size()) >= view_.copies) return;
-      const Replica joining{node.id, node.incarnation, node.zone};
-      const bool known_zone =
-          std::any_of(staying.begin(), staying.end(),
-                      [&](const Replica& replica) { return replica.zone == joining.zone; });
-      if (IndexOf(staying, node.id) >= 0 || (new_zone && known_zone)) continue;
-      staying.push_back(joining);
-      if (!Confirmed(segment.epoch, joining)) StartCopier(segment, joining, now, out);
-    }
+  const size_t stay = staying.size();
+  FillUp(partition_, view_.copies, candidates, staying);
+  for (size_t i = stay; i < staying.size(); i++) {
+    if (!Confirmed(segment.epoch, staying[i])) StartCopier(segment, staying[i], now, out);
   }
 }
 

@@ -241,8 +241,8 @@ void SealerCore::OnFetchReply(const NodeId& from, const FetchReply& reply, absl:
   }
 }
 
-void SealerCore::OnTick(std::vector<NodeRecord> live, absl::Time now, Outbox& out) {
-  live_ = std::move(live);
+void SealerCore::OnTick(const std::vector<NodeRecord>& live, absl::Time now, Outbox& out) {
+  if (live_ != live) live_ = live;  // it seldom changes, and there may be a thousand
   if (phase_ == Phase::kFencing && now - asked_at_ >= kAskAgainAfter) {
     // One that could not serve before may have recovered; it has to answer anew.
     distrusted_.clear();

@@ -42,7 +42,7 @@ class SealerCore {
   void OnFenceReply(const NodeId& from, const FenceReply& reply, absl::Time now, Outbox& out);
   void OnCopyReply(const NodeId& from, const CopyReply& reply, absl::Time now, Outbox& out);
   void OnFetchReply(const NodeId& from, const FetchReply& reply, absl::Time now, Outbox& out);
-  void OnTick(std::vector<NodeRecord> live, absl::Time now, Outbox& out);
+  void OnTick(const std::vector<NodeRecord>& live, absl::Time now, Outbox& out);
 
   Phase phase() const { return phase_; }
   uint64_t chain_version() const { return chain_version_; }
