@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "block/block.h"
+#include "compare/events.h"
 #include "shop_events.h"
 
 namespace forebay {
@@ -45,6 +46,17 @@ void DecodeBlock(benchmark::State& state, Codec codec) {
   Count(state, block);
 }
 
+// The 1 KiB events of scripts/bench compare, in blocks of so many KiB: what goes between zones.
+void EncodeAnalytics(benchmark::State& state, Codec codec) {
+  const compare::EventPool pool(1024);
+  std::vector<Event> events(static_cast<size_t>(state.range(0)));
+  for (uint64_t i = 0; i < events.size(); i++) pool.Write({.number = i}, events[i].payload);
+  for (auto _ : state) benchmark::DoNotOptimize(Encode(events, codec));
+  Count(state, Encode(events, codec));
+}
+
+BENCHMARK_CAPTURE(EncodeAnalytics, lz4, Codec::kLz4)->Arg(16)->Arg(256);
+BENCHMARK_CAPTURE(EncodeAnalytics, zstd, Codec::kZstd)->Arg(4)->Arg(16)->Arg(64)->Arg(256);
 BENCHMARK_CAPTURE(EncodeEvents, none, Codec::kNone)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(EncodeEvents, lz4, Codec::kLz4)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(EncodeEvents, zstd, Codec::kZstd)->Arg(400)->Arg(1024);

@@ -96,6 +96,12 @@ EtcdCluster::~EtcdCluster() {
   std::filesystem::remove_all(folder_, ignored);
 }
 
+std::vector<pid_t> EtcdCluster::pids() const {
+  std::vector<pid_t> pids;
+  for (const Member& member : members_) pids.push_back(member.pid);
+  return pids;
+}
+
 std::vector<std::string> EtcdCluster::endpoints() const {
   std::vector<std::string> endpoints;
   for (const Member& member : members_) {

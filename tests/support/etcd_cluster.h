@@ -28,6 +28,7 @@ class EtcdCluster {
   ~EtcdCluster();
 
   std::vector<std::string> endpoints() const;  // "127.0.0.1:PORT" of each member
+  std::vector<pid_t> pids() const;
   // The member that leads, once there is one. Asks those that answer.
   int WaitForLeader();
   void WaitUntilHealthy(int member);
