@@ -74,6 +74,13 @@ struct ChaosReport {
   std::vector<std::string> left_out;  // kinds of faults that were not possible here, and why
 };
 
+// What became of a bit that was flipped.
+struct FlippedBit {
+  std::string kind;        // of file: "log"
+  bool found = false;      // and mended, or the round would not have ended
+  std::string harmless{};  // not found: why it cannot matter; empty: it may
+};
+
 // A round, as it went.
 struct Round {
   int number = 0;                                     // from 1
@@ -84,6 +91,7 @@ struct Round {
   // Acknowledged from the fault on, of the first round from the start on, until the next round's.
   AcksDuring acks = {};
   AckGaps gaps = {};  // while the fault lasted
+  std::optional<FlippedBit> flip = {};
 };
 
 struct RoundsReport {

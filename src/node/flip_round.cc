@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -53,19 +54,35 @@ absl::StatusOr<fs::path> Choose(const fs::path& directory, const FileKind& kind,
   return std::string(kind.name) == "table" ? files[random.Below(files.size())] : files.back();
 }
 
-// False: it is gone.
-bool FlipBit(const fs::path& path, Random& random) {
+// Where a bit was flipped, and what the byte is since then.
+struct Place {
+  fs::path path;
+  std::streamoff at = 0;
+  int byte = 0;
+};
+
+// End of file: it is gone.
+int ByteAt(const fs::path& path, std::streamoff at) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(at);
+  return file.get();
+}
+
+// Nothing: it is gone.
+std::optional<Place> FlipBit(const fs::path& path, Random& random) {
   std::error_code gone;
   const uint64_t size = fs::file_size(path, gone);
-  if (gone || size == 0) return false;
+  if (gone || size == 0) return std::nullopt;
+  Place place{path, static_cast<std::streamoff>(random.Below(size))};
+  place.byte = ByteAt(path, place.at);
+  if (place.byte == std::ifstream::traits_type::eof()) return std::nullopt;
+  place.byte ^= 1 << random.Below(8);
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  const auto at = static_cast<std::streamoff>(random.Below(size));
-  file.seekg(at);
-  const int byte = file.get();
-  if (byte == std::fstream::traits_type::eof()) return false;
-  file.seekp(at);
-  file.put(static_cast<char>(byte ^ (1 << random.Below(8))));
-  return file.good();
+  file.seekp(place.at);
+  file.put(static_cast<char>(place.byte));
+  file.flush();
+  if (!file.good()) return std::nullopt;
+  return place;
 }
 
 class FlipRound {
@@ -89,14 +106,15 @@ class FlipRound {
     if (stopped_) FOREBAY_RETURN_IF_ERROR(Stop());
     auto file = Choose(directory_, kind_, stage_.random());
     if (!file.ok()) return file.status();
-    const bool flipped = FlipBit(*file, stage_.random());
+    place_ = FlipBit(*file, stage_.random());
     stage_.InEffect();
     flipped_at_ = stage_.bed().clock().Now();
     if (stopped_) FOREBAY_RETURN_IF_ERROR(cluster_.Start(node_));
     cluster_.MayEnd(node_);  // to be started again, also when damage is found after this round
     FOREBAY_RETURN_IF_ERROR(stage_.WaitUntil([this] { return IsWell(); }, kStepLimit,
                                              absl::StrCat("the repair of ", node_)));
-    stage_.Add(flipped ? Told() : ", gone before it could be flipped");
+    stage_.Add(Told());
+    stage_.Tell({.kind = kind_.name, .found = FoundBy() != nullptr, .harmless = WhyHarmless()});
     stage_.End();
     return absl::OkStatus();
   }
@@ -155,15 +173,29 @@ class FlipRound {
     return scrub.passes >= passes && scrub.damaged_now == 0 && scrub.repaired >= scrub.found;
   }
 
+  // Null: nobody.
+  const char* FoundBy() const {
+    if (stopped_ && incarnation_changed_ && restarts_ == 0) return "start";
+    return found_at_.has_value() ? "scrub or read" : nullptr;
+  }
+
+  // Of a bit that nobody has found, though everything was looked at since. Empty: it may matter.
+  std::string WhyHarmless() const {
+    if (FoundBy() != nullptr) return "";
+    if (!place_.has_value()) return "its file was deleted before it could be flipped";
+    if (!fs::exists(place_->path)) return "its file was deleted, as it was needed no more";
+    if (ByteAt(place_->path, place_->at) != place_->byte) return "it was written over unread";
+    // Each start writes a new one.
+    if (stopped_ && std::string(kind_.name) == "OPTIONS") return "it is in a file that is not read";
+    return "";
+  }
+
   std::string Told() const {
-    std::string by = "nobody: replaced before it was read";
-    if (stopped_ && incarnation_changed_ && restarts_ == 0)
-      by = "start";
-    else if (found_at_.has_value())
-      by = "scrub or read";
-    else if (stopped_)
-      by = "nobody: replaced or rewritten at the start, or never read";
-    return absl::StrFormat(": found by %s, well after %.1f s%s%s", by,
+    const std::string harmless = WhyHarmless();
+    const std::string what = FoundBy() != nullptr ? absl::StrCat("found by ", FoundBy())
+                             : harmless.empty()   ? std::string("NOT FOUND")
+                                                  : absl::StrCat("harmless: ", harmless);
+    return absl::StrFormat(": %s, well after %.1f s%s%s", what,
                            absl::ToDoubleSeconds(stage_.bed().clock().Now() - flipped_at_),
                            restarts_ > 0 ? ", made anew" : "",
                            incarnation_changed_ ? ", new incarnation" : "");
@@ -175,6 +207,7 @@ class FlipRound {
   const bool stopped_;
   std::string node_, directory_;
   NodeStatus before_;
+  std::optional<Place> place_;
   absl::Time flipped_at_, next_look_ = absl::InfinitePast();
   std::optional<absl::Time> found_at_;
   int restarts_ = 0;

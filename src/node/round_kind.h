@@ -34,6 +34,8 @@ class RoundStage {
   void Describe(std::string what) { round_.what = std::move(what); }
   // Something to add to the description.
   void Add(const std::string& what) { round_.what += what; }
+  // What the round's flipped bit came to.
+  void Tell(FlippedBit flip) { round_.flip = std::move(flip); }
   // The fault is in effect: what was sent before may have been acknowledged before.
   void InEffect() { round_.in_effect = bed_.clock().Now(); }
   // Nothing is broken any more. From now on counts how long full replication takes.

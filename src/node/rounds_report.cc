@@ -1,7 +1,9 @@
 #include "node/rounds_report.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -35,6 +37,39 @@ std::optional<T> Worst(const std::optional<T>& one, const std::optional<T>& othe
   return std::max(*one, *other);
 }
 
+// What became of the bits of one kind of file.
+struct FlipCount {
+  int flipped = 0;
+  int found = 0;
+  int not_found = 0;
+  std::map<std::string, int> harmless;  // by why
+};
+
+std::string FlipsTable(const RoundsReport& rounds) {
+  std::map<std::string, FlipCount> kinds;
+  for (const Round& round : rounds.rounds) {
+    if (!round.flip.has_value()) continue;
+    FlipCount& count = kinds[round.flip->kind];
+    count.flipped++;
+    count.found += round.flip->found ? 1 : 0;
+    if (!round.flip->harmless.empty()) count.harmless[round.flip->harmless]++;
+    if (!round.flip->found && round.flip->harmless.empty()) count.not_found++;
+  }
+  if (kinds.empty()) return "";
+  TextTable table(
+      {"  a bit in", "flipped", "found, mended", "harmless", "NOT FOUND", "why harmless"});
+  for (const auto& [kind, count] : kinds) {
+    std::string why;
+    for (const auto& [reason, times] : count.harmless) {
+      absl::StrAppend(&why, why.empty() ? "" : "; ", reason, absl::StrFormat(" (%d)", times));
+    }
+    const int harmless = count.flipped - count.found - count.not_found;
+    table.Row({"  " + kind, absl::StrCat(count.flipped), absl::StrCat(count.found),
+               absl::StrCat(harmless), absl::StrCat(count.not_found), why});
+  }
+  return absl::StrCat("\n", table.Text());
+}
+
 }  // namespace
 
 std::string RoundsTable(const RoundsReport& rounds) {
@@ -62,7 +97,8 @@ std::string RoundsTable(const RoundsReport& rounds) {
       "  first ack: from the fault to the first acknowledgement of an event sent after it;\n"
       "  after the end: the same, from the end of the fault; 0 when it was not over yet;\n"
       "  longest gap: of a partition, without an acknowledgement, while the fault lasted;\n"
-      "  fully replicated: from the end of the fault until every copy was there again\n");
+      "  fully replicated: from the end of the fault until every copy was there again\n",
+      FlipsTable(rounds));
 }
 
 nlohmann::ordered_json RoundsJson(const RoundsReport& rounds) {
@@ -81,6 +117,10 @@ nlohmann::ordered_json RoundsJson(const RoundsReport& rounds) {
          {"fault_ms", absl::ToInt64Milliseconds(round.ended - round.began)},
          {"replicated_ms",
           round.replicated ? Json(absl::ToInt64Milliseconds(*round.replicated)) : Json(nullptr)}});
+    if (!round.flip.has_value()) continue;
+    all.back()["flip"] = {{"kind", round.flip->kind},
+                          {"found", round.flip->found},
+                          {"harmless", round.flip->harmless}};
   }
   return all;
 }
