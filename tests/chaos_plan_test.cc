@@ -12,8 +12,13 @@ namespace {
 using ::testing::ElementsAre;
 
 ChaosScope Everything(absl::Duration length) {
-  return {
-      .zones = 3, .nodes_per_zone = 2, .etcd = true, .disks = true, .sink = true, .length = length};
+  return {.zones = 3,
+          .nodes_per_zone = 2,
+          .etcd = true,
+          .disks = true,
+          .clocks = true,
+          .sink = true,
+          .length = length};
 }
 
 std::vector<std::string> Lines(const std::vector<ChaosFault>& plan) {
@@ -101,7 +106,21 @@ TEST(ChaosPlan, HoldsEveryKindWithinFiveMinutes) {
   for (const ChaosFault& fault : PlanChaos(Everything(absl::Minutes(5)), 1)) {
     kinds.emplace(fault.kind, fault.target == "all");
   }
-  EXPECT_EQ(kinds.size(), 12u);
+  EXPECT_EQ(kinds.size(), 13u);
+}
+
+TEST(ChaosPlan, LeapsOnlyAheadWhereCertificatesWouldNotBeValidYet) {
+  ChaosScope scope = Everything(absl::Hours(1));
+  const auto back = [&] {
+    int count = 0;
+    for (const ChaosFault& fault : PlanChaos(scope, 1)) {
+      count += fault.off_then < absl::ZeroDuration() ? 1 : 0;
+    }
+    return count;
+  };
+  EXPECT_GT(back(), 0);
+  scope.certificates = true;
+  EXPECT_EQ(back(), 0);
 }
 
 TEST(ChaosPlan, HoldsOnlyWhatIsThereToBreak) {

@@ -122,6 +122,8 @@ absl::Status ChaosConductor::Begin(const ChaosFault& fault) {
       return absl::OkStatus();
     case ChaosKind::kDiskFull:
       return cluster.FillDisk(fault.target);
+    case ChaosKind::kClockJump:
+      return cluster.SetClockOff(fault.target, fault.off_then);
     case ChaosKind::kRestartAll:
       r.nodes = cluster.node_names();
       return RestartNext(r);
@@ -159,6 +161,8 @@ absl::Status ChaosConductor::End(Running& running) {
       return cluster.RestorePower(cluster.node_names());
     case ChaosKind::kDiskFull:
       return cluster.MakeRoom(fault.target);
+    case ChaosKind::kClockJump:
+      return cluster.SetClockOff(fault.target, fault.off_after);
     case ChaosKind::kBreakSink:
       return place_.sink->Heal();
     case ChaosKind::kRestartAll:

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
+#include "node/local_clock.h"
 #include "node/local_disk.h"
 
 namespace forebay {
@@ -32,6 +33,8 @@ ChaosScope ChaosDrill::LookAround() {
                    .nodes_per_zone = options_.nodes_per_zone,
                    .etcd = options_.etcd,
                    .disks = false,
+                   .clocks = false,
+                   .certificates = options_.tls,
                    .sink = options_.sink == "postgres" || options_.sink.rfind("sqlite", 0) == 0,
                    .length = options_.chaos->length};
   const absl::Status disks = LocalDisk::Allow();
@@ -39,6 +42,9 @@ ChaosScope ChaosDrill::LookAround() {
   if (!disks.ok()) {
     report_.left_out.push_back(absl::StrCat("power cut, disk full: ", disks.message()));
   }
+  const absl::Status clocks = LocalClock::Allow();
+  scope.clocks = clocks.ok();
+  if (!clocks.ok()) report_.left_out.push_back(absl::StrCat("clock jump: ", clocks.message()));
   if (!scope.etcd) report_.left_out.push_back("kill etcd: the metadata store is SQLite");
   if (!scope.sink) {
     report_.left_out.push_back("break sink: only with --sink sqlite, sqlite:FILE or postgres");
@@ -62,7 +68,8 @@ absl::StatusOr<DrillReport> ChaosDrill::RunOnBed() {
   watcher_.Said(absl::StrCat("seed ", seed, ": ", plan.size(), " faults in ",
                              absl::FormatDuration(scope.length)));
   for (const std::string& kind : report_.left_out) watcher_.Said("left out: " + kind);
-  FOREBAY_RETURN_IF_ERROR(bed_.Prepare({.cuttable = true, .disks = scope.disks}));
+  FOREBAY_RETURN_IF_ERROR(
+      bed_.Prepare({.cuttable = true, .disks = scope.disks, .clocks = scope.clocks}));
   MakeSinkBreaker();
   const auto say = [this](absl::Duration now, const std::string& line) {
     watcher_.Said(absl::StrFormat("%6.1f s  %s", absl::ToDoubleSeconds(now), line));

@@ -29,6 +29,7 @@ Range HoldOf(ChaosKind kind) {
     case ChaosKind::kCutOut:
     case ChaosKind::kCutIn:
     case ChaosKind::kKillEtcd:
+    case ChaosKind::kClockJump:
       return {absl::Milliseconds(500), absl::Seconds(8)};
     case ChaosKind::kFlap:
     case ChaosKind::kDiskFull:
@@ -44,7 +45,7 @@ Range HoldOf(ChaosKind kind) {
 
 bool OfANode(ChaosKind kind) {
   return kind == ChaosKind::kKill || kind == ChaosKind::kFreeze || kind == ChaosKind::kPowerCut ||
-         kind == ChaosKind::kDiskFull;
+         kind == ChaosKind::kDiskFull || kind == ChaosKind::kClockJump;
 }
 bool OfANetwork(ChaosKind kind) {
   return kind == ChaosKind::kCut || kind == ChaosKind::kCutOut || kind == ChaosKind::kCutIn ||
@@ -61,6 +62,7 @@ std::vector<ChaosKind> KindsOf(const ChaosScope& scope) {
     kinds.insert(kinds.end(),
                  {ChaosKind::kPowerCut, ChaosKind::kPowerCutAll, ChaosKind::kDiskFull});
   }
+  if (scope.clocks) kinds.push_back(ChaosKind::kClockJump);
   if (scope.etcd) kinds.push_back(ChaosKind::kKillEtcd);
   return kinds;
 }
@@ -125,16 +127,15 @@ class Planner {
   }
 
   ChaosFault Draw(ChaosKind kind, absl::Duration start) {
-    ChaosFault fault{.kind = kind,
-                     .target = "all",
-                     .zone = {},
-                     .start = start,
-                     .hold = Hold(kind),
-                     .flap_every = absl::ZeroDuration()};
+    ChaosFault fault{.kind = kind, .target = "all", .zone = {}, .start = start, .hold = Hold(kind)};
     const std::string zone(1, static_cast<char>('a' + random_.Below(scope_.zones)));
     if (kind == ChaosKind::kBreakSink) fault.target = "sink";
     if (kind == ChaosKind::kFlap) {
       fault.flap_every = Trunc(random_.Between(absl::Milliseconds(100), absl::Milliseconds(1'500)));
+    }
+    if (kind == ChaosKind::kClockJump) {
+      fault.off_then = Off();
+      fault.off_after = random_.Chance(0.5) ? absl::ZeroDuration() : Off();
     }
     if (OfANode(kind) || OfANetwork(kind) || kind == ChaosKind::kKillEtcd) {
       Aim(fault, ZoneId(zone));
@@ -148,6 +149,13 @@ class Planner {
     if (fault.kind == ChaosKind::kKillEtcd) fault.target = "etcd-" + zone.value();
     if (OfANode(fault.kind))
       absl::StrAppend(&fault.target, 1 + random_.Below(scope_.nodes_per_zone));
+  }
+
+  // Within what certificates are valid for.
+  absl::Duration Off() {
+    const absl::Duration off =
+        absl::Trunc(random_.Between(absl::Seconds(1), absl::Hours(12)), absl::Seconds(1));
+    return scope_.certificates || random_.Chance(0.5) ? off : -off;
   }
 
   // Short drills have short faults, so that they have some.
@@ -198,6 +206,8 @@ const char* NameOf(ChaosKind kind) {
       return "power cut";
     case ChaosKind::kDiskFull:
       return "disk full";
+    case ChaosKind::kClockJump:
+      return "clock jump";
     case ChaosKind::kRestartAll:
       return "rolling restart";
     case ChaosKind::kKillEtcd:
@@ -214,6 +224,10 @@ std::string Describe(const ChaosFault& fault) {
   std::string text = absl::StrCat(NameOf(fault.kind), " ", target);
   if (fault.kind == ChaosKind::kRestartAll) return text;
   absl::StrAppend(&text, absl::StrFormat(" for %.1f s", absl::ToDoubleSeconds(fault.hold)));
+  if (fault.kind == ChaosKind::kClockJump) {
+    absl::StrAppend(&text, ", off by ", absl::FormatDuration(fault.off_then), ", then by ",
+                    absl::FormatDuration(fault.off_after));
+  }
   if (fault.kind == ChaosKind::kFlap) {
     absl::StrAppend(&text, ", on and off every ", absl::ToInt64Milliseconds(fault.flap_every),
                     " ms");

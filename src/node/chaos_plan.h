@@ -21,6 +21,7 @@ enum class ChaosKind {
   kPowerCut,     // a node is gone with all that it had not synced
   kPowerCutAll,  // all nodes at once
   kDiskFull,     // of a node
+  kClockJump,    // the wall clock of a node leaps, and leaps again when it is over
   kRestartAll,   // one node after the other, in order, as an upgrade does
   kKillEtcd,     // SIGKILL of a member, which is started again
   kBreakSink,    // PostgreSQL: crashed and started again; SQLite: locked
@@ -34,6 +35,9 @@ struct ChaosFault {
   absl::Duration start = absl::ZeroDuration();
   absl::Duration hold = absl::ZeroDuration();        // kRestartAll: about what it takes
   absl::Duration flap_every = absl::ZeroDuration();  // kFlap: on for so long, off for so long
+  // kClockJump: how far the clock is off from its start on, and from its end on, also after the
+  // node was started anew.
+  absl::Duration off_then = absl::ZeroDuration(), off_after = absl::ZeroDuration();
 
   absl::Duration end() const { return start + hold; }
 };
@@ -45,9 +49,11 @@ std::string Describe(const ChaosFault& fault);
 struct ChaosScope {
   int zones = 3;
   int nodes_per_zone = 1;
-  bool etcd = false;   // its members can be killed
-  bool disks = false;  // nodes have disks that can lose power and fill up
-  bool sink = false;   // the sink can be broken
+  bool etcd = false;          // its members can be killed
+  bool disks = false;         // nodes have disks that can lose power and fill up
+  bool clocks = false;        // of nodes can leap
+  bool certificates = false;  // which are valid from the drill's start on
+  bool sink = false;          // the sink can be broken
   absl::Duration length = absl::ZeroDuration();
 };
 

@@ -41,6 +41,8 @@ Look LookOf(ChaosKind kind) {
       return {"power cut", "#1f2937"};
     case ChaosKind::kDiskFull:
       return {"disk full", "#7c3aed"};
+    case ChaosKind::kClockJump:
+      return {"clock off", "#4d7c0f"};
     case ChaosKind::kRestartAll:
       return {"restarted in order", "#64748b"};
     case ChaosKind::kKillEtcd:

@@ -147,6 +147,9 @@ absl::Status LocalCluster::PlanNodes() {
       return absl::UnavailableError(absl::StrCat("cannot write ", path));
     }
     node.command = {ThisProgram(), "node", "--config", path};
+    if (!options_.clocks) continue;
+    node.command = ClockOf(node).Command(std::move(node.command));
+    FOREBAY_RETURN_IF_ERROR(ClockOf(node).SetOff(absl::ZeroDuration()));
   }
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #include "forebay/options.h"
 #include "node/child_process.h"
 #include "node/cluster_levels.h"
+#include "node/local_clock.h"
 #include "node/local_disk.h"
 #include "node/local_ports.h"
 #include "rpc/remote_cluster.h"
@@ -44,6 +45,7 @@ struct LocalClusterOptions {
   bool cuttable = false;
   bool scrub_often = false;  // all that is stored, every second or so
   bool disks = false;        // each node has a LocalDisk; this thread is allowed to
+  bool clocks = false;       // each node has a LocalClock, which is allowed
   StreamOptions stream = {};
   std::vector<LocalSink> sinks = {};
 };
@@ -102,6 +104,8 @@ class LocalCluster {
   absl::Status FillDisk(const std::string& node);
   // A node that has ended meanwhile is started again, as a service manager would.
   absl::Status MakeRoom(const std::string& node);
+  // With clocks. How far a node's is off, now and after it was started anew.
+  absl::Status SetClockOff(const std::string& node, absl::Duration by);
 
   // UNAVAILABLE: a process ended that should run.
   absl::Status CheckRunning();
@@ -135,6 +139,7 @@ class LocalCluster {
   absl::StatusOr<std::string> NodeConfigText(const Process& node);
   absl::StatusOr<std::string> MetadataOf(const Process& node);
   absl::Status MakeDisks();
+  LocalClock ClockOf(const Process& node) const;
   absl::Status StartProcess(Process& process);
   absl::Status WaitUntilReady();
   absl::StatusOr<std::string> AskProxy(const std::string& line);

@@ -156,4 +156,12 @@ absl::Status LocalCluster::MakeRoom(const std::string& name) {
   return absl::OkStatus();
 }
 
+LocalClock LocalCluster::ClockOf(const Process& node) const {
+  return LocalClock(absl::StrCat(options_.directory, "/", node.name, ".clock"));
+}
+
+absl::Status LocalCluster::SetClockOff(const std::string& name, absl::Duration by) {
+  return ClockOf(Find(name)).SetOff(by);
+}
+
 }  // namespace forebay
