@@ -58,6 +58,7 @@ batch: {linger: 4ms, wait_for_memory: false}
 log: {level: debug, format: json}
 metrics: {listen: "127.0.0.1:9464"}
 memtable_bytes: 32MiB
+limits: {connections_max: 500, calls_per_connection_max: 50}
 )");
   EXPECT_THAT(parsed.problems, IsEmpty());
   const BufferOptions& buffer = parsed.config.buffer;
@@ -75,6 +76,8 @@ memtable_bytes: 32MiB
   EXPECT_EQ(parsed.config.log.level, LogLevel::kDebug);
   EXPECT_EQ(parsed.config.metrics.listen, "127.0.0.1:9464");
   EXPECT_EQ(buffer.memtable_bytes, 32u << 20);
+  EXPECT_EQ(buffer.limits.connections_max, 500u);
+  EXPECT_EQ(buffer.limits.calls_per_connection_max, 50u);
 }
 
 TEST(Config, ReportsEveryMistakeInTheOrderOfTheFile) {

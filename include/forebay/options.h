@@ -104,6 +104,17 @@ struct DiskOptions {
   absl::Status Validate() const;
 };
 
+// What callers may cost a node, whoever they are.
+struct ServerLimits {
+  // Connections at once, of nodes and clients together; a newer one is closed at once. Never so
+  // many that fewer than 512 of the process's descriptors are left for its files. 16 to 1,000,000.
+  size_t connections_max = 10'000;
+  // Calls and streams at once on one connection; a newer one waits at the caller. 16 to 100,000.
+  size_t calls_per_connection_max = 1000;
+
+  absl::Status Validate() const;
+};
+
 // A sink and the stream it drains.
 struct SinkBinding {
   SinkId name;
@@ -164,6 +175,7 @@ struct BufferOptions {
   SegmentOptions segment;
   LivenessOptions liveness;
   DiskOptions disk;
+  ServerLimits limits;
   size_t memtable_bytes = 64 << 20;
 
   absl::Status Validate() const;

@@ -23,8 +23,7 @@ bool IsName(const std::string& name) {
 
 bool IsLoopback(const std::string& address) {
   const std::string host = address.substr(0, address.rfind(':'));
-  return host.rfind("127.", 0) == 0 || host == "localhost" || host == "[::1]" ||
-         address.rfind("unix:", 0) == 0;
+  return host.rfind("127.", 0) == 0 || host == "localhost" || host == "[::1]";
 }
 
 constexpr char kNameRule[] = "1 to 64 of a-z, 0-9, '-', '_' and '.'";
@@ -117,6 +116,17 @@ absl::Status AccessRule::Validate() const {
   return absl::OkStatus();
 }
 
+absl::Status ServerLimits::Validate() const {
+  if (connections_max < 16 || connections_max > 1'000'000) {
+    return OutOfRange("limits.connections_max", absl::StrCat(connections_max), "16 to 1,000,000");
+  }
+  if (calls_per_connection_max < 16 || calls_per_connection_max > 100'000) {
+    return OutOfRange("limits.calls_per_connection_max", absl::StrCat(calls_per_connection_max),
+                      "16 to 100,000");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status BufferOptions::ValidateListen() const {
   if (!access.empty() && !tls.enabled()) {
     return absl::InvalidArgumentError(
@@ -149,6 +159,7 @@ absl::Status BufferOptions::Validate() const {
     if (absl::Status status = rule.Validate(); !status.ok()) return status;
   }
   if (absl::Status status = disk.Validate(); !status.ok()) return status;
+  if (absl::Status status = limits.Validate(); !status.ok()) return status;
   return batch.Validate();
 }
 

@@ -75,7 +75,8 @@ class NodeAssembly::Impl {
             .scrub = replicator_->Scrub(),
             .stages = replicator_->Stages(),
             .messages = messages_->stats(),
-            .heartbeats = heartbeats_->stats()};
+            .heartbeats = heartbeats_->stats(),
+            .connections = server_->connections()};
   }
 
   // Is there anyone to hand over to?
@@ -184,6 +185,7 @@ absl::Status NodeAssembly::Impl::Listen() {
   server.dial_instead = options_.dial_instead;
   server.credentials = credentials_;
   server.access = options_.access;
+  server.limits = options_.limits;
   absl::StatusOr<std::unique_ptr<RpcServer>> listening =
       RpcServer::Listen(std::move(server), *messages_, *heartbeats_);
   if (!listening.ok()) return listening.status();

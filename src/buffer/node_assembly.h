@@ -14,6 +14,7 @@
 #include "forebay/options.h"
 #include "forebay/stats.h"
 #include "replication/replicator.h"
+#include "rpc/connection_gate.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/rpc_backend.h"
 #include "wal/disk_usage.h"
@@ -31,6 +32,7 @@ struct NodeStats {
   OwnerStages stages;  // of blocks it took in as their owner
   GrpcTransportStats messages;
   GrpcTransportStats heartbeats;
+  ConnectionStats connections;  // of this node's server
 };
 
 // Thread-safe. After Close, appends are refused, and Status and HandOverAll never call back.

@@ -35,6 +35,7 @@ class Parser {
                {"segment", Part(table_.segment, config_.buffer.segment)},
                {"liveness", Part(table_.liveness, config_.buffer.liveness)},
                {"disk", Part(table_.disk, config_.buffer.disk)},
+               {"limits", Part(table_.limits, config_.buffer.limits)},
                {"log", Part(table_.log, config_.log)},
                {"metrics", Part(table_.metrics, config_.metrics)}});
       for (ConfigProblem& problem : CheckConfig(config_, positions_)) {
@@ -173,6 +174,7 @@ class Parser {
     if (has(table_.segment)) return "segment";
     if (has(table_.liveness)) return "liveness";
     if (has(table_.disk)) return "disk";
+    if (has(table_.limits)) return "limits";
     if (has(table_.log)) return "log";
     if (has(table_.streams)) return "streams";
     if (has(table_.sinks)) return "sinks";

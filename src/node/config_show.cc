@@ -57,6 +57,7 @@ std::string DefaultConfig() {
   Section("# When a node counts as gone.\nliveness:\n", table.liveness, false, out);
   Section("# When a node leaves its partitions to others because of its disk.\ndisk:\n", table.disk,
           false, out);
+  Section("# What callers may cost this node.\nlimits:\n", table.limits, false, out);
   Section("# To stderr.\nlog:\n", table.log, false, out);
   Section("# Numbers for Prometheus.\nmetrics:\n", table.metrics, false, out);
   return out;

@@ -169,6 +169,18 @@ std::vector<Setting<DiskOptions>> Disk() {
   };
 }
 
+std::vector<Setting<ServerLimits>> Limits() {
+  using L = ServerLimits;
+  return {
+      CountSetting({"connections_max",
+                    "Connections at once, of nodes and clients; a newer one is closed at once."},
+                   {16, 1'000'000}, &L::connections_max),
+      CountSetting({"calls_per_connection_max",
+                    "Calls and streams at once on one connection; a newer one waits."},
+                   {16, 100'000}, &L::calls_per_connection_max),
+  };
+}
+
 }  // namespace
 
 ConfigTable MakeConfigTable() {
@@ -181,6 +193,7 @@ ConfigTable MakeConfigTable() {
                     .segment = Segment(),
                     .liveness = Liveness(),
                     .disk = Disk(),
+                    .limits = Limits(),
                     .log = {},
                     .metrics = {}};
   table.log = {ChoiceSetting<LogConfig, LogLevel>({"level", "The least that is logged."},

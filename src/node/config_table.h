@@ -18,6 +18,7 @@ struct ConfigTable {
   std::vector<Setting<SegmentOptions>> segment;
   std::vector<Setting<LivenessOptions>> liveness;
   std::vector<Setting<DiskOptions>> disk;
+  std::vector<Setting<ServerLimits>> limits;
   std::vector<Setting<LogConfig>> log;
   std::vector<Setting<MetricsConfig>> metrics;
 };

@@ -98,6 +98,10 @@ class Collector final : public prometheus::Collectable {
     Stages(stats, out);
     out.Counter("forebay_peer_messages_dropped_total", "Messages to peers that were dropped.",
                 stats.messages.dropped_messages);
+    out.Gauge("forebay_connections", "Of nodes and clients to this node.",
+              static_cast<double>(stats.connections.open));
+    out.Counter("forebay_connections_refused_total",
+                "Closed at once, as limits.connections_max were open.", stats.connections.refused);
     int alive = 0, full = 0, slow = 0;
     const std::vector<NodeStatus> nodes = node_.Nodes();
     for (const NodeStatus& node : nodes) {

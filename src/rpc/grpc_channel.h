@@ -24,10 +24,9 @@ inline constexpr size_t kEnvelopeBytes = 256 << 10;
 // What a gRPC message may be: an envelope of full size and one more message that did not fit.
 inline constexpr int kReceiveBytesMax = static_cast<int>(kPeerMessageBytesMax + kEnvelopeBytes);
 
-// What strangers may cost us. All headers of a call; a token fits, a file does not.
+// What strangers may cost us, besides ServerLimits. All headers of a call; a token fits, a file
+// does not.
 inline constexpr int kHeaderBytesMax = 8 << 10;
-// Calls at once on one connection. Our own clients need a handful; others send many small ones.
-inline constexpr int kCallsPerConnectionMax = 1000;
 // Of what is received and not taken yet, over all connections; beyond, gRPC refuses the newest.
 inline constexpr size_t kReceivedBytesMax = size_t{1} << 30;
 inline constexpr absl::Duration kHandshakeLimit = absl::Seconds(10);

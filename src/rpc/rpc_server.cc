@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rpc/admin_service.h"
+#include "rpc/connection_gate.h"
 #include "rpc/grpc_channel.h"
 #include "rpc/grpc_ingest_link.h"
 #include "rpc/ingest_service.h"
@@ -64,12 +65,13 @@ void LogOfGrpc(gpr_log_func_args* entry) {
   Log(is_error ? LogLevel::kWarning : LogLevel::kDebug, absl::StrCat("gRPC: ", entry->message));
 }
 
-void SetLimits(grpc::ServerBuilder& builder) {
+void SetLimits(const ServerLimits& limits, grpc::ServerBuilder& builder) {
   const auto milliseconds = [](absl::Duration duration) {
     return static_cast<int>(absl::ToInt64Milliseconds(duration));
   };
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kHeaderBytesMax);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsPerConnectionMax);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             static_cast<int>(limits.calls_per_connection_max));
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, milliseconds(kHandshakeLimit));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, milliseconds(kIdleLimit));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(kPingEvery));
@@ -94,20 +96,19 @@ class RpcServer::Impl {
         admin_({backend_, stop_, access_, worker_, options_.hello_limit}) {}
 
   absl::Status Listen() {
+    auto gate = ConnectionGate::Listen(options_.listen, options_.limits.connections_max);
+    if (!gate.ok()) return gate.status();
     gpr_set_log_function(LogOfGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort(options_.listen,
-                             options_.credentials == nullptr ? grpc::InsecureServerCredentials()
-                                                             : options_.credentials->server(),
-                             &port);
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        options_.credentials == nullptr ? grpc::InsecureServerCredentials()
+                                        : options_.credentials->server());
     builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
     builder.SetMaxSendMessageSize(-1);
-    SetLimits(builder);
-    // Two processes on one port would each get some of the connections.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    SetLimits(options_.limits, builder);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     // Our own clients ping every 2 s (grpc_channel.cc), so do not take that for abuse.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 500);
@@ -116,18 +117,20 @@ class RpcServer::Impl {
     builder.RegisterService(&ingest_);
     builder.RegisterService(&admin_);
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port == 0) {
-      server_ = nullptr;
-      return absl::UnavailableError(
-          absl::StrCat("cannot listen on '", options_.listen,
-                       "': it is not a host:port of this machine, or the port is taken"));
-    }
-    address_ = absl::StrCat(HostOf(options_.listen), ":", port);
+    if (server_ == nullptr) return absl::InternalError("gRPC does not start; its log says why");
+    gate_ = *std::move(gate);
+    address_ = absl::StrCat(HostOf(options_.listen), ":", gate_->port());
     server_->GetHealthCheckService()->SetServingStatus(false);
+    gate_->Start([this](int descriptor) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.fd = descriptor;
+      acceptor_->HandleNewConnection(&connection);
+    });
     return absl::OkStatus();
   }
 
   const std::string& address() const { return address_; }
+  ConnectionStats connections() const { return gate_->stats(); }
 
   void Serve(RpcBackend backend) {
     backend_.Set(std::move(backend));
@@ -144,6 +147,7 @@ class RpcServer::Impl {
   void Shutdown(absl::Duration deadline) {
     if (server_ == nullptr) return;
     Quiesce();
+    gate_->Stop();  // what came in between would be nobody's
     stop_.Raise();
     server_->Shutdown(DeadlineIn(deadline));
     server_->Wait();
@@ -174,6 +178,8 @@ class RpcServer::Impl {
   PeerService peer_;
   IngestService ingest_;
   AdminService admin_;
+  std::unique_ptr<ConnectionGate> gate_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };
@@ -189,6 +195,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Listen(RpcServerOptions op
 RpcServer::RpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 const std::string& RpcServer::address() const { return impl_->address(); }
+ConnectionStats RpcServer::connections() const { return impl_->connections(); }
 void RpcServer::Serve(RpcBackend backend) { impl_->Serve(std::move(backend)); }
 void RpcServer::Quiesce() { impl_->Quiesce(); }
 void RpcServer::Shutdown(absl::Duration deadline) { impl_->Shutdown(deadline); }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "forebay/ids.h"
+#include "rpc/connection_gate.h"
 #include "rpc/credentials.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/rpc_backend.h"
@@ -22,6 +23,7 @@ struct RpcServerOptions {
   // Null: plaintext. Shared by all connections of the process.
   std::shared_ptr<const Credentials> credentials;
   std::vector<AccessRule> access;
+  ServerLimits limits;
   // Who opens a stream says who it is or sends a block at once; or the stream ends.
   absl::Duration hello_limit = absl::Seconds(10);
   // An append with a producer identity is relayed to its owner, over any number of them, for at
@@ -43,6 +45,8 @@ class RpcServer {
 
   // "host:port", with the port that was bound.
   const std::string& address() const;
+
+  ConnectionStats connections() const;
 
   // Calls go to the backend from now on, and health turns SERVING.
   void Serve(RpcBackend backend);
