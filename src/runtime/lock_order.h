@@ -3,8 +3,8 @@
 
 namespace forebay {
 
-// For the whole process. Debian's Abseil is built with its debug checks, of which this one notes the
-// order of all of gRPC's locks each time one is taken.
+// For the whole process. Debian's Abseil is built with its debug checks, of which this one notes
+// the order of all of gRPC's locks each time one is taken.
 void LeaveLockOrderUnchecked();
 
 }  // namespace forebay
