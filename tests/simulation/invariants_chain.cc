@@ -267,7 +267,9 @@ std::string Invariants::UnderReplicated(size_t nodes, size_t zones) const {
         in_zones.insert(replica.zone);
         const MemoryDisk& disk = disk_of_(replica.node);
         const bool same = disk.marker && disk.marker->incarnation == replica.incarnation;
-        holders += end.value() == 0 ? same : Holds(replica, key, end);
+        // Where an open one is held, so is what the producers have sent before it.
+        const bool nothing = segment.end && end.value() == 0;
+        holders += nothing ? same : Holds(replica, key, end);
       }
       if (holders < nodes || in_zones.size() < zones) {
         return absl::StrCat(key.ToString(), " to ", end.value(), " is held by ", holders, " of ",
