@@ -77,6 +77,22 @@ TEST_F(DiskWatchTest, CountsWhatWasWrittenSinceTheLastMeasurement) {  // the res
   EXPECT_FALSE(watch_.on_reserve());
 }
 
+TEST_F(DiskWatchTest, StoresWhatWasTakenBeforeAMeasurementFoundTheDiskFull) {  // G2
+  Used(840);
+  watch_.OnBlocks(55 * kMiB);
+  ASSERT_FALSE(watch_.full());
+  Used(915);  // and the 55 may not be in it
+  EXPECT_TRUE(watch_.full());
+  EXPECT_FALSE(watch_.on_reserve());
+  watch_.OnBlocks(1);
+  EXPECT_TRUE(watch_.on_reserve());
+}
+
+TEST_F(DiskWatchTest, IsOnTheReserveFromTheStartOnADiskThatIsFull) {
+  Used(961);
+  EXPECT_TRUE(watch_.on_reserve());
+}
+
 TEST_F(DiskWatchTest, NamesTheDirectoryTheLevelAndTheSettings) {
   Used(912);
   EXPECT_EQ(watch_.Level(),

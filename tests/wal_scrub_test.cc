@@ -147,7 +147,6 @@ TEST_F(WalScrubTest, ALogThatIsNoLongerNeededIsNoDamageWhileItIsStillThere) {
   RocksHarness::Flip(log, fs::file_size(log) / 2);
   const std::string bytes = RocksHarness::Bytes(log);
   EXPECT_EQ(Check().repaired, 1u);
-  EXPECT_FALSE(fs::exists(log));
   std::ofstream(log) << bytes;  // as if its deletion took its time
   EXPECT_EQ(Check().damaged, 0u);
   fs::remove(log);
@@ -228,6 +227,22 @@ TEST_F(WalScrubTest, ABlockThatWasRestoredStaysWhenTheStoreIsMadeAnew) {
   Write(std::move(restores));
   EXPECT_EQ(Readable(), kBlocks);
   EXPECT_EQ(Check().damaged, 1u) << "the table is still there";
+  ExpectMadeAnew(kBlocks);
+}
+
+TEST_F(WalScrubTest, WritesThatNeverPauseDoNotKeepAStoreFromBeingMadeAnew) {
+  std::promise<uint64_t> ended;
+  std::function<void(uint64_t)> write_on = [&](uint64_t fence) {
+    harness_.store().Write({RaiseFence{Key().partition, Epoch(fence)}},
+                           [&, fence](const absl::Status& status) {
+                             if (status.ok() && fence < 5000) return write_on(fence + 1);
+                             ended.set_value(fence);
+                           });
+  };
+  write_on(1);
+  RocksHarness::Flip(File("MANIFEST"), 40);
+  EXPECT_EQ(Check().damaged, 1u);
+  EXPECT_LT(ended.get_future().get(), 5000u) << "it did not end itself";
   ExpectMadeAnew(kBlocks);
 }
 

@@ -25,9 +25,11 @@ DiskWatch::DiskWatch(const DiskOptions& options, std::string directory)
     : options_(options), directory_(std::move(directory)) {}
 
 void DiskWatch::OnUsage(const DiskUsage& usage) {
+  const bool had_room = usage_.has_value() && !full_;
   usage_ = usage;
   recent_bytes_ = std::exchange(new_bytes_, 0);
   Judge();
+  if (had_room) on_reserve_ = false;
 }
 
 void DiskWatch::OnBlocks(uint64_t bytes) {

@@ -88,6 +88,8 @@ RocksWalEngine::RocksWalEngine(const RocksWalOptions& options, OpenedWal opened,
 
 RocksWalEngine::~RocksWalEngine() {
   commit_thread_.Stop();
+  while (CommitOneGroup()) {
+  }
   const absl::Status synced = opened_.mark->Sync();
   if (!synced.ok()) Log(LogLevel::kWarning, absl::StrCat(directory_, ": ", synced.message()));
 }
@@ -114,14 +116,23 @@ void RocksWalEngine::Write(std::vector<WalWrite> writes, Done done) {
   commit_thread_.Post([this] { CommitWaiting(); });
 }
 
+// Writes that never pause must not keep damaged files from being written anew, so the next group
+// comes behind what else was posted.
 void RocksWalEngine::CommitWaiting() {
-  std::vector<Batch> group;
-  while (TakeGroup(group)) {
-    const absl::Status status = CommitGroup(group);
-    for (Batch& batch : group) batch.done(status);
+  if (CommitOneGroup()) {
+    commit_thread_.Post([this] { CommitWaiting(); });
+    return;
   }
   // Its error is told to the next Write.
   if (CheckBackground().ok()) Fail(committer_.CleanUp()).IgnoreError();
+}
+
+bool RocksWalEngine::CommitOneGroup() {
+  std::vector<Batch> group;
+  if (!TakeGroup(group)) return false;
+  const absl::Status status = CommitGroup(group);
+  for (Batch& batch : group) batch.done(status);
+  return true;
 }
 
 bool RocksWalEngine::TakeGroup(std::vector<Batch>& group) {

@@ -76,6 +76,7 @@ class RocksWalEngine final : public RocksWalStore {
   RocksWalEngine(const RocksWalOptions& options, OpenedWal opened,
                  std::shared_ptr<RocksEvents> events);
   void CommitWaiting();
+  bool CommitOneGroup();  // false: nothing waits
   bool TakeGroup(std::vector<Batch>& group) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CommitGroup(std::vector<Batch>& group) ABSL_LOCKS_EXCLUDED(mutex_);
   // On the commit thread: the files are damaged, so the store is made anew, for the next opening,
