@@ -27,8 +27,9 @@ class DiskWatch {
 
   // Takes no appends, and hands over.
   bool full() const { return full_; }
-  // Stores no blocks: what is free is for drain and trim. Implies full. No measurement but the first
-  // leads from room to here at once, so that what the owner took before it can still be stored.
+  // Stores no blocks: what is free is for drain and trim. Implies full. No measurement but the
+  // first leads from room to here at once, so that what the owner took before it can still be
+  // stored.
   bool on_reserve() const { return on_reserve_; }
   bool slow() const { return slow_; }
   // The directory, its level and the setting, for people.
