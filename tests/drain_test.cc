@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/checksum.h"
 #include "drain/dead_letter.h"
 #include "support/drain_world.h"
 #include "support/memory_sink.h"
@@ -227,6 +228,28 @@ TEST_F(DrainTest, DoesNotSkipWhatCannotBeRead) {
   simulation_.RunFor(absl::Minutes(5));
   EXPECT_LE(downstream_->Rows(partition_).size(), 20u);
   log_.blocks.insert(log_.blocks.begin() + 2, lost);
+  ASSERT_TRUE(Delivers(60));
+  ExpectExactlyOnce(60);
+}
+
+// Its checksum fits, but its body is not what its codec makes: no sink may see it, nor may it go to
+// the dead letters, which would be a skip (G10).
+TEST_F(DrainTest, ReadsABlockAnewThatCannotBeDecoded) {
+  DrainNode node = Node();
+  log_.Append(60);
+  const StoredBlock whole = log_.blocks[2];
+  std::string bytes(whole.block.bytes());
+  bytes[5] = static_cast<char>(Codec::kZstd);
+  const std::string_view view = bytes;
+  const uint32_t crc = Crc32c(view.substr(12), Crc32c(view.substr(0, 8)));
+  for (int i = 0; i < 4; i++) bytes[8 + i] = static_cast<char>(crc >> (8 * i));
+  log_.blocks[2].block = *Block::Parse(bytes);
+  Commit(node, 1, 60);
+  simulation_.RunFor(absl::Minutes(5));
+  EXPECT_LE(downstream_->Rows(partition_).size(), 20u);
+  EXPECT_THAT(node.dead_letters, testing::IsEmpty());
+  EXPECT_THAT(node.Status().last_error, testing::HasSubstr("decode a block"));
+  log_.blocks[2] = whole;
   ASSERT_TRUE(Delivers(60));
   ExpectExactlyOnce(60);
 }
