@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "node/child_process.h"
@@ -36,6 +37,18 @@ TEST(ChildProcess, TellsItsExitCode) {
   ASSERT_TRUE(child.ok());
   ASSERT_TRUE((*child)->WaitForEnd(absl::Seconds(10)));
   EXPECT_EQ((*child)->HowItEnded(), "exit code 3");
+}
+
+TEST(ChildProcess, CanBeAskedToQuitEvenIfItsOwnerIgnoresThat) {
+  const auto before = ::signal(SIGQUIT, SIG_IGN);
+  auto child = ChildProcess::Start({.command = {"sleep", "1000"}, .log = LogPath()});
+  ASSERT_TRUE(child.ok());
+  while (std::ifstream("/proc/" + std::to_string((*child)->pid()) + "/comm").get() != 's') {
+  }  // from here on it is the new program that gets the signal
+  (*child)->Signal(SIGQUIT);
+  EXPECT_TRUE((*child)->WaitForEnd(absl::Seconds(10)));
+  EXPECT_EQ((*child)->HowItEnded(), "signal 3");
+  ::signal(SIGQUIT, before);
 }
 
 TEST(ChildProcess, IsKilledWhenItsOwnerLetsGo) {
@@ -167,6 +180,11 @@ TEST(LocalDisk, LosesWhatWasNotSyncedWhenItsPowerIsCut) {
   EXPECT_TRUE((*disk)->MakeRoom().ok());
   EXPECT_EQ(::write(more, block.data(), block.size()), static_cast<ssize_t>(block.size()));
   ::close(more);
+  ASSERT_TRUE((*disk)->CutPower().ok());
+  ASSERT_TRUE((*disk)->RestorePower().ok());
+  EXPECT_LT(std::filesystem::space(folder).capacity - (64 << 20) / 4,
+            std::filesystem::space(folder).available)
+      << "what was made room of is full again";
 }
 
 }  // namespace

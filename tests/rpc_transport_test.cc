@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "forebay/v1/peer.grpc.pb.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/rpc_server.h"
@@ -183,6 +184,25 @@ TEST_F(GrpcTransportTest, ReachesAPeerThatComesBackAtTheSameAddress) {
     return got_.size() >= 2;
   }));
   EXPECT_EQ(got_.WaitFor(2).back(), 2u);
+}
+
+// Also under a clock that is off (rpc_transport_clock_test).
+TEST_F(GrpcTransportTest, ReachesAPeerThatComesBackAfterAttemptsHaveFailed) {
+  GrpcNode a("a");
+  auto b = std::make_unique<GrpcNode>("b");
+  const std::string address = b->address();
+  Collect(*b);
+  Connect(a, "b", address);
+  a.messages().Send(NodeId("b"), Beat(1));
+  ASSERT_EQ(got_.WaitFor(1).size(), 1u);
+  b.reset();
+  absl::SleepFor(absl::Milliseconds(400));
+  b = std::make_unique<GrpcNode>("b", address);
+  Collect(*b);
+  ASSERT_TRUE(Eventually([&] {
+    a.messages().Send(NodeId("b"), Beat(2));
+    return got_.size() >= 2;
+  }));
 }
 
 TEST_F(GrpcTransportTest, ReachesAPeerThatHasMovedToAnotherAddress) {

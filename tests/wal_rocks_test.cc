@@ -170,9 +170,11 @@ TEST_F(RocksWal, NoSpaceRefusesWritesAndLosesNothing) {
   const absl::Status status = Append(1);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(std::string(status.message()).find("free space"), std::string::npos) << status;
-  harness_->files().SetNoSpace(false);
   EXPECT_EQ(Append(2).code(), absl::StatusCode::kUnavailable) << "it must stay refused";
   harness_->Close();
+  const absl::Status opened = Open(Incarnation(2));
+  EXPECT_NE(std::string(opened.message()).find("make room"), std::string::npos) << opened;
+  harness_->files().SetNoSpace(false);
   ASSERT_EQ(Open(Incarnation(2)), absl::OkStatus());
   EXPECT_EQ(store().marker().incarnation, Incarnation(1));
   EXPECT_TRUE(store().Read(Key(), Offset(0), 0).ok());

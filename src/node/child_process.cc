@@ -31,6 +31,8 @@ struct Ends {
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
   // Ctrl-C is for the parent, which then stops its children in order.
   ::setpgid(0, 0);
+  // A shell's background job ignores these, and what is ignored stays so in the new program.
+  for (const int number : {SIGINT, SIGQUIT}) ::signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -126,7 +126,13 @@ absl::Status LocalDisk::Fill() {
 }
 
 absl::Status LocalDisk::MakeRoom() {
-  return ::unlink(Filler().c_str()) == 0 ? absl::OkStatus() : SystemError("remove " + Filler());
+  if (::unlink(Filler().c_str()) != 0) return SystemError("remove " + Filler());
+  const int folder = ::open(options_.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return SystemError("open " + options_.folder);
+  const absl::Status status =
+      ::fsync(folder) == 0 ? absl::OkStatus() : SystemError("sync " + options_.folder);
+  ::close(folder);
+  return status;
 }
 
 }  // namespace forebay

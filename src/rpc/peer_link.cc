@@ -56,7 +56,8 @@ PeerLink::PeerLink(PeerLinkOptions options, Executor& executor,
     : options_(std::move(options)),
       executor_(executor),
       counters_(std::move(counters)),
-      stub_(v1::Peer::NewStub(Dial(options_.address, options_.credentials.get(), options_.peer))) {}
+      channel_(Dial(options_.address, options_.credentials.get(), options_.peer)),
+      stub_(v1::Peer::NewStub(channel_)) {}
 
 void PeerLink::Connect() {
   const auto stream = CallsInFlight::Track(in_flight_, new Stream(shared_from_this()));
@@ -72,6 +73,27 @@ void PeerLink::Connect() {
       stub_->async()->Heartbeats(context, reactor);
     }
   });
+  NudgeLater();
+}
+
+void PeerLink::NudgeLater() {
+  {
+    MutexLock lock(mutex_);
+    if (closed_ || connected_ || std::exchange(nudges_, true)) return;
+  }
+  executor_.PostAfter(kBackoffMax, [weak = weak_from_this()] {
+    if (const auto link = weak.lock()) link->Nudge();
+  });
+}
+
+void PeerLink::Nudge() {
+  {
+    MutexLock lock(mutex_);
+    nudges_ = false;
+    if (closed_ || connected_) return;
+  }
+  grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
+  NudgeLater();
 }
 
 bool PeerLink::Fits(const Queued& queued) {

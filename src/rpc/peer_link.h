@@ -64,10 +64,15 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
   void OnWelcome();
   void OnStreamEnd(const absl::Status& status);
   void ConnectLater(absl::Duration delay);
+  // Until it is connected: has the channel dial now instead of when gRPC's timer says so, which
+  // comes late by as much as the wall clock was set back (its lock waits for a time of day).
+  void NudgeLater();
+  void Nudge();
 
   const PeerLinkOptions options_;
   Executor& executor_;
   const std::shared_ptr<TransportCounters> counters_;
+  const std::shared_ptr<grpc::Channel> channel_;  // shared with the stub
   const std::unique_ptr<v1::Peer::Stub> stub_;
   // Shared with the streams it counts.
   const std::shared_ptr<CallsInFlight> in_flight_ = std::make_shared<CallsInFlight>();
@@ -78,7 +83,8 @@ class PeerLink final : public std::enable_shared_from_this<PeerLink> {
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);  // gRPC's callbacks share it
   bool connected_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // since the last welcome
+  bool nudges_ ABSL_GUARDED_BY(mutex_) = false;  // NudgeLater was called and Nudge was not
+  int failures_ ABSL_GUARDED_BY(mutex_) = 0;     // since the last welcome
   std::string last_failure_ ABSL_GUARDED_BY(mutex_);
 };
 

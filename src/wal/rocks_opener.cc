@@ -21,6 +21,12 @@ absl::Status FromOpening(const rocksdb::Status& status, const std::string& what)
   if (status.IsPathNotFound() || status.IsNotFound()) {
     return absl::DataLossError(absl::StrCat(what, ": ", status.ToString()));
   }
+  if (status.IsNoSpace()) {
+    return absl::UnavailableError(absl::StrCat(
+        what, ": ", status.ToString(),
+        "; opening writes what is in the logs to tables: make room on that disk, at least "
+        "disk.reserve_bytes, and start the node again"));
+  }
   return FromRocks(status, what);
 }
 
