@@ -107,10 +107,12 @@ absl::Status LocalPostgres::WaitUntilReady() {
 }
 
 absl::Status LocalPostgres::Crash() {
-  server_->Signal(SIGQUIT);
-  return server_->WaitForEnd(absl::Seconds(10))
-             ? absl::OkStatus()
-             : absl::UnavailableError("PostgreSQL does not stop; see " + Log());
+  // Again, as one that has only just been started may miss the signal.
+  for (int tries = 0; tries < 10; ++tries) {
+    server_->Signal(SIGQUIT);
+    if (server_->WaitForEnd(absl::Seconds(1))) return absl::OkStatus();
+  }
+  return absl::UnavailableError("PostgreSQL does not stop; see " + Log());
 }
 
 absl::Status LocalPostgres::Restart() { return Launch(); }
