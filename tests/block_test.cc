@@ -13,6 +13,7 @@
 #include "forebay/v1/event.pb.h"
 #include "fuzz/block_fuzz.h"
 #include "runtime/random.h"
+#include "support/forge.h"
 
 namespace forebay {
 namespace {
@@ -40,15 +41,6 @@ Block Encode(absl::Span<const Event> events, Codec codec) {
   absl::StatusOr<Block> block = EncodeBlock(kStamp, events, codec);
   EXPECT_TRUE(block.ok()) << block.status();
   return *std::move(block);
-}
-
-// The same block with other bytes at a place, and a checksum that fits: what a wrong writer sends.
-std::string Forge(std::string bytes, size_t at, std::string_view with) {
-  bytes.replace(at, with.size(), with);
-  const std::string_view view = bytes;
-  const uint32_t crc = Crc32c(view.substr(12), Crc32c(view.substr(0, 8)));
-  for (int i = 0; i < 4; i++) bytes[8 + i] = static_cast<char>(crc >> (8 * i));
-  return bytes;
 }
 
 TEST(Block, GivesBackTheEventsAndTheStampWithEveryCodec) {

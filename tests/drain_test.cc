@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "base/checksum.h"
 #include "drain/dead_letter.h"
 #include "support/drain_world.h"
+#include "support/forge.h"
 #include "support/memory_sink.h"
 #include "support/sim_executor.h"
 
@@ -238,12 +238,9 @@ TEST_F(DrainTest, ReadsABlockAnewThatCannotBeDecoded) {
   DrainNode node = Node();
   log_.Append(60);
   const StoredBlock whole = log_.blocks[2];
-  std::string bytes(whole.block.bytes());
-  bytes[5] = static_cast<char>(Codec::kZstd);
-  const std::string_view view = bytes;
-  const uint32_t crc = Crc32c(view.substr(12), Crc32c(view.substr(0, 8)));
-  for (int i = 0; i < 4; i++) bytes[8 + i] = static_cast<char>(crc >> (8 * i));
-  log_.blocks[2].block = *Block::Parse(bytes);
+  const char codec = static_cast<char>(Codec::kZstd);
+  log_.blocks[2].block =
+      *Block::Parse(Forge(std::string(whole.block.bytes()), 5, std::string_view(&codec, 1)));
   Commit(node, 1, 60);
   simulation_.RunFor(absl::Minutes(5));
   EXPECT_LE(downstream_->Rows(partition_).size(), 20u);

@@ -150,6 +150,24 @@ class GrpcTransportTest : public testing::Test {
     }
     return stream->Finish();
   }
+  void ReachesAPeerThatWasAwayFor(absl::Duration time) {
+    GrpcNode a("a");
+    auto b = std::make_unique<GrpcNode>("b");
+    const std::string address = b->address();
+    Collect(*b);
+    Connect(a, "b", address);
+    a.messages().Send(NodeId("b"), Beat(1));
+    ASSERT_EQ(got_.WaitFor(1).size(), 1u);
+    b.reset();
+    absl::SleepFor(time);
+    b = std::make_unique<GrpcNode>("b", address);
+    Collect(*b);
+    ASSERT_TRUE(Eventually([&] {
+      a.messages().Send(NodeId("b"), Beat(2));
+      return got_.size() >= 2;
+    }));
+    EXPECT_EQ(got_.WaitFor(2).back(), 2u);
+  }
 
   Inbox<uint64_t> got_;
 };
@@ -169,40 +187,12 @@ TEST_F(GrpcTransportTest, CarriesTheLargestBlocksInOrderWithSmallMessages) {
 }
 
 TEST_F(GrpcTransportTest, ReachesAPeerThatComesBackAtTheSameAddress) {
-  GrpcNode a("a");
-  auto b = std::make_unique<GrpcNode>("b");
-  const std::string address = b->address();
-  Collect(*b);
-  Connect(a, "b", address);
-  a.messages().Send(NodeId("b"), Beat(1));
-  ASSERT_EQ(got_.WaitFor(1).size(), 1u);
-  b.reset();
-  b = std::make_unique<GrpcNode>("b", address);
-  Collect(*b);
-  ASSERT_TRUE(Eventually([&] {
-    a.messages().Send(NodeId("b"), Beat(2));
-    return got_.size() >= 2;
-  }));
-  EXPECT_EQ(got_.WaitFor(2).back(), 2u);
+  ReachesAPeerThatWasAwayFor(absl::ZeroDuration());
 }
 
 // Also under a clock that is off (rpc_transport_clock_test).
 TEST_F(GrpcTransportTest, ReachesAPeerThatComesBackAfterAttemptsHaveFailed) {
-  GrpcNode a("a");
-  auto b = std::make_unique<GrpcNode>("b");
-  const std::string address = b->address();
-  Collect(*b);
-  Connect(a, "b", address);
-  a.messages().Send(NodeId("b"), Beat(1));
-  ASSERT_EQ(got_.WaitFor(1).size(), 1u);
-  b.reset();
-  absl::SleepFor(absl::Milliseconds(400));
-  b = std::make_unique<GrpcNode>("b", address);
-  Collect(*b);
-  ASSERT_TRUE(Eventually([&] {
-    a.messages().Send(NodeId("b"), Beat(2));
-    return got_.size() >= 2;
-  }));
+  ReachesAPeerThatWasAwayFor(absl::Milliseconds(400));
 }
 
 TEST_F(GrpcTransportTest, ReachesAPeerThatHasMovedToAnotherAddress) {

@@ -1,6 +1,9 @@
 // RocksWalStore against the contract of WalStore, and what is its own: faults of the file system,
 // power cuts, space.
+#include <gmock/gmock.h>
+
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "base/status.h"
@@ -49,6 +52,27 @@ TEST_F(RocksWal, NamesTheOptionThatIsWrong) {
   options.memtable_bytes = 1000;
   const absl::Status status = RocksWalStore::Open(options).status();
   EXPECT_NE(std::string(status.message()).find("memtable_bytes"), std::string::npos) << status;
+}
+
+// One write is being synced and one waits; both are settled, and where a store's callbacks run.
+TEST_F(RocksWal, ClosingSettlesWhatWaitsOnAThreadOfTheStore) {
+  ASSERT_EQ(Open(), absl::OkStatus());
+  harness_->HoldSyncs();
+  std::vector<absl::Status> settled;
+  std::vector<std::thread::id> on;
+  for (uint64_t fence = 1; fence <= 2; ++fence) {
+    store().Write({RaiseFence{Key().partition, Epoch(fence)}}, [&](const absl::Status& status) {
+      settled.push_back(status);
+      on.push_back(std::this_thread::get_id());
+    });
+  }
+  std::thread closer([&] { harness_->Close(); });
+  const std::thread::id closes = closer.get_id();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // so that it is closing by then
+  harness_->LetSyncsGo();
+  closer.join();
+  EXPECT_THAT(settled, testing::ElementsAre(absl::OkStatus(), absl::OkStatus()));
+  EXPECT_THAT(on, testing::Each(testing::Ne(closes)));
 }
 
 TEST_F(RocksWal, OpensADirectoryThatIsNotThereYet) {
@@ -170,8 +194,10 @@ TEST_F(RocksWal, NoSpaceRefusesWritesAndLosesNothing) {
   const absl::Status status = Append(1);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(std::string(status.message()).find("free space"), std::string::npos) << status;
+  harness_->files().SetNoSpace(false);
   EXPECT_EQ(Append(2).code(), absl::StatusCode::kUnavailable) << "it must stay refused";
   harness_->Close();
+  harness_->files().SetNoSpace(true);
   const absl::Status opened = Open(Incarnation(2));
   EXPECT_NE(std::string(opened.message()).find("make room"), std::string::npos) << opened;
   harness_->files().SetNoSpace(false);

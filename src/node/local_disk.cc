@@ -29,6 +29,17 @@ absl::Status SystemError(const std::string& what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno)));
 }
 
+// A system call on the folder itself.
+template <typename Call>
+absl::Status OnFolder(const std::string& what, const std::string& path, Call call) {
+  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return SystemError("open " + path);
+  const absl::Status status =
+      call(folder) == 0 ? absl::OkStatus() : SystemError(absl::StrCat(what, " ", path));
+  ::close(folder);
+  return status;
+}
+
 absl::Status RunCommand(const std::vector<std::string>& command, const std::string& log) {
   constexpr absl::Duration kLimit = absl::Seconds(60);
   auto child = ChildProcess::Start({.command = command, .log = log, .talk = false});
@@ -96,14 +107,10 @@ absl::Status LocalDisk::Unmount() {
 }
 
 absl::Status LocalDisk::CutPower() {
-  const int folder = ::open(options_.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return SystemError("open " + options_.folder);
-  uint32_t how = kNoLogFlush;
-  const int result = ::ioctl(folder, kShutdown, &how);
-  const absl::Status status =
-      result == 0 ? absl::OkStatus() : SystemError("shut down " + options_.folder);
-  ::close(folder);
-  return status;
+  return OnFolder("shut down", options_.folder, [](int folder) {
+    uint32_t how = kNoLogFlush;
+    return ::ioctl(folder, kShutdown, &how);
+  });
 }
 
 absl::Status LocalDisk::RestorePower() {
@@ -127,12 +134,7 @@ absl::Status LocalDisk::Fill() {
 
 absl::Status LocalDisk::MakeRoom() {
   if (::unlink(Filler().c_str()) != 0) return SystemError("remove " + Filler());
-  const int folder = ::open(options_.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return SystemError("open " + options_.folder);
-  const absl::Status status =
-      ::fsync(folder) == 0 ? absl::OkStatus() : SystemError("sync " + options_.folder);
-  ::close(folder);
-  return status;
+  return OnFolder("sync", options_.folder, ::fsync);
 }
 
 }  // namespace forebay

@@ -23,7 +23,8 @@ constexpr absl::Duration kBackoffMax = absl::Milliseconds(500);
 class PeerLink::Stream final : public ClientStream<v1::PeerEnvelope, v1::PeerWelcome> {
  public:
   explicit Stream(std::shared_ptr<PeerLink> link) : link_(std::move(link)) {
-    // Waits for the connection, however long it takes: the channel dials again by itself.
+    // Waits for the connection, however long it takes: the channel dials again by itself,
+    // or when it is nudged.
     context().set_wait_for_ready(true);
   }
 

@@ -87,9 +87,11 @@ RocksWalEngine::RocksWalEngine(const RocksWalOptions& options, OpenedWal opened,
       commit_thread_("wal-commit") {}
 
 RocksWalEngine::~RocksWalEngine() {
+  commit_thread_.Post([this] {
+    while (CommitOneGroup()) {
+    }
+  });
   commit_thread_.Stop();
-  while (CommitOneGroup()) {
-  }
   const absl::Status synced = opened_.mark->Sync();
   if (!synced.ok()) Log(LogLevel::kWarning, absl::StrCat(directory_, ": ", synced.message()));
 }
