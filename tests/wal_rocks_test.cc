@@ -65,6 +65,7 @@ TEST_F(RocksWal, ClosingSettlesWhatWaitsOnAThreadOfTheStore) {
       settled.push_back(status);
       on.push_back(std::this_thread::get_id());
     });
+    harness_->files().WaitUntilHolding();
   }
   std::thread closer([&] { harness_->Close(); });
   const std::thread::id closes = closer.get_id();
