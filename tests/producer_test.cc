@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -312,6 +313,22 @@ TEST_F(ProducerTest, GivesUpAsNotStoredWhatWasSurelyRefused) {
   Append(1);
   ASSERT_TRUE(RunUntilTold(2));
   EXPECT_EQ(StoredIn(0), Range(1, 2)) << "what was reported as not stored stays away";
+}
+
+TEST_F(ProducerTest, SaysWhatItsEventsWaitForWhenItNeverGivesUp) {
+  Start(With([](BatchOptions& batch) { batch.give_up_after = absl::InfiniteDuration(); }));
+  cluster_->answers.assign(100'000, NotStored(absl::ResourceExhaustedError("the disk is full")));
+  testing::internal::CaptureStderr();
+  Append(0);
+  simulation_.RunFor(absl::Seconds(25));
+  const std::string said = testing::internal::GetCapturedStderr();
+  const size_t first = said.find("waited for 10s");
+  EXPECT_NE(first, std::string::npos) << said;
+  EXPECT_NE(said.find("the disk is full", first), std::string::npos) << said;
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 2) << "not more often than every 10 s";
+  cluster_->answers.clear();
+  ASSERT_TRUE(RunUntilTold(1));
+  EXPECT_EQ(results_[0].outcome, Outcome::kAcknowledged);
 }
 
 TEST_F(ProducerTest, GoesOnAfterGivingUpWhateverWasStored) {

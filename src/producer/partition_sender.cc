@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "runtime/log.h"
 
 namespace forebay {
 namespace {
@@ -17,6 +18,7 @@ constexpr absl::Duration kTroubleAfter = absl::Milliseconds(300);
 constexpr int kUnreachableMax = 2;
 // Without any answer, and without news of another owner. Messages may be lost without a trace.
 constexpr absl::Duration kSendAgainAfter = absl::Seconds(1);
+constexpr absl::Duration kSayEvery = absl::Seconds(10);
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(5);
 constexpr int kBackoffDoublings = 5;  // up to 160 ms
 // A sequence is refused for good only after that many owners' answers in a row, because an owner
@@ -243,6 +245,7 @@ bool PartitionSender::SetRoute(const Route& route) {
 void PartitionSender::Tick() {
   GiveUpOld();
   const absl::Time now = context_.clock.Now();
+  SayWhatWaits(now);
   if (Idle() || !broken_.ok() || !Quiet(kTroubleAfter, now)) return;
   context_.refresh_routes();
   AskToTakeOver();
@@ -288,6 +291,18 @@ void PartitionSender::GiveUpOld() {
     Report(std::move(batch.waiting), NotStored(status));
   }
   Pump();
+}
+
+void PartitionSender::SayWhatWaits(absl::Time now) {
+  if (Idle()) return;
+  const auto& oldest = blocks_.empty() ? batches_.front().waiting : blocks_.front().waiting;
+  const absl::Duration waited = now - oldest.front().taken;
+  if (waited < kSayEvery || now - context_.said_at < kSayEvery) return;
+  context_.said_at = now;
+  Log(LogLevel::kWarning, absl::StrCat(partition_.ToString(), ": an event has waited for ",
+                                       absl::FormatDuration(absl::Trunc(waited, absl::Seconds(1))),
+                                       " for its acknowledgement, trying on; the last answer was: ",
+                                       last_refusal_.ok() ? "none" : last_refusal_.message()));
 }
 
 // What stood in the way to the last is what the caller can do something about.

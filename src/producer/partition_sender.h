@@ -29,6 +29,8 @@ struct SenderContext {
   absl::AnyInvocable<void()> refresh_routes;
   // So many bytes have been settled.
   absl::AnyInvocable<void(size_t bytes)> settled;
+  // When one of the senders last said that something waits.
+  absl::Time said_at = absl::InfinitePast();
 };
 
 // Confined to the producer's executor.
@@ -95,6 +97,9 @@ class PartitionSender {
   void NoteReach(const absl::Status& status);
   void AskToTakeOver();
   void GiveUpOld();
+  // Says once in a while that something waits for long, and for what: with give_up_after infinite
+  // nobody else would.
+  void SayWhatWaits(absl::Time now);
   absl::Status GaveUp() const;
   // Tells `result` to those who wait for consecutive events; its offset is that of the first.
   void Report(std::vector<Waiting> waiting, AppendResult result);

@@ -260,6 +260,14 @@ IOStatus FaultyFileSystem::RenameFile(const std::string& from, const std::string
   return status;
 }
 
+IOStatus FaultyFileSystem::GetFreeSpace(const std::string& path, const rocksdb::IOOptions& options,
+                                        uint64_t* free, rocksdb::IODebugContext* debug) {
+  const IOStatus status = target()->GetFreeSpace(path, options, free, debug);
+  MutexLock lock(mutex_);
+  if (no_space_) *free = 0;
+  return status;
+}
+
 IOStatus FaultyFileSystem::BeforeWrite(const std::string& path) {
   {
     MutexLock lock(mutex_);
