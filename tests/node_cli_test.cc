@@ -91,7 +91,7 @@ class ClusterTest : public ::testing::Test {
     LocalPorts ports;
     std::vector<std::string> addresses;
     for (const std::string zone : {"a", "b", "c"}) {
-      const std::string address = LocalAddress(ports.Take().value());
+      const std::string address = absl::StrCat("127.0.0.1:", ports.Take().value());
       addresses.push_back(address);
       const std::string config = absl::StrCat(directory_, "/", zone, ".yaml");
       std::ofstream(config) << "node: " << zone << "1\nzone: " << zone

@@ -1,8 +1,10 @@
-// Child processes and the cuttable proxy that the drill stands on.
+// Child processes, and the networks and disks that the drill breaks.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 #include "node/child_process.h"
 #include "node/cut_proxy.h"
 #include "node/local_disk.h"
+#include "node/local_network.h"
 
 namespace forebay {
 namespace {
@@ -147,6 +150,92 @@ TEST_F(CutProxyTest, HoldsBackOneDirectionOnlyWhenCutOneWay) {
 
 TEST_F(CutProxyTest, NamesARouteItDoesNotKnow) {
   EXPECT_THAT(proxy_.SetPasses("b>c", {}).ToString(), HasSubstr("no route b>c"));
+}
+
+// Sends and gets datagrams at port 7000 of a host, in this thread's network or another.
+class Post {
+ public:
+  Post(std::string host, int network) : host_(std::move(host)) {
+    const int own = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (network >= 0) {
+      EXPECT_EQ(::setns(network, CLONE_NEWNET), 0);
+    }
+    socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in here = At(host_);
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<const sockaddr*>(&here), sizeof(here)), 0);
+    EXPECT_EQ(::setns(own, CLONE_NEWNET), 0);
+    ::close(own);
+  }
+  ~Post() { ::close(socket_); }
+
+  void Send(const Post& to, const std::string& text) {
+    const sockaddr_in there = At(to.host_);
+    EXPECT_EQ(::sendto(socket_, text.data(), text.size(), 0,
+                       reinterpret_cast<const sockaddr*>(&there), sizeof(there)),
+              static_cast<ssize_t>(text.size()));
+  }
+  // The next that arrives.
+  std::string Get() {
+    pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
+    if (::poll(&waiting, 1, 10'000) != 1) return "(nothing)";
+    char buffer[64];
+    const ssize_t got = ::recv(socket_, buffer, sizeof(buffer), 0);
+    return got < 0 ? "(error)" : std::string(buffer, static_cast<size_t>(got));
+  }
+
+ private:
+  static sockaddr_in At(const std::string& host) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(7000);
+    EXPECT_EQ(::inet_pton(AF_INET, host.c_str(), &address.sin_addr), 1);
+    return address;
+  }
+
+  const std::string host_;
+  int socket_ = -1;
+};
+
+// What a chaos drill calls a cut is one: nothing passes, and what was sent meanwhile is lost.
+TEST(LocalNetwork, LosesWhatIsSentWhereItIsCut) {
+  if (const absl::Status allowed = LocalNetwork::Allow(); !allowed.ok()) {
+    GTEST_SKIP() << allowed.message();
+  }
+  const ZoneId zone_a("a"), zone_b("b"), zone_c("c");
+  const auto made = LocalNetwork::Make({zone_a, zone_b, zone_c}, LogPath());
+  ASSERT_TRUE(made.ok()) << made.status();
+  LocalNetwork& network = **made;
+  const auto post_of = [&](const ZoneId& zone) {
+    return Post(network.HostOf(zone), network.NamespaceOf(zone));
+  };
+  Post a = post_of(zone_a), b = post_of(zone_b), c = post_of(zone_c);
+  Post client("0.0.0.0", -1);
+
+  ASSERT_TRUE(network.SetCut(zone_a, /*outgoing=*/true, /*incoming=*/false).ok());
+  a.Send(b, "lost");
+  a.Send(c, "lost");
+  b.Send(a, "from b");
+  EXPECT_EQ(a.Get(), "from b");
+  b.Send(c, "beside");
+  EXPECT_EQ(c.Get(), "beside");
+  client.Send(a, "from a client");
+  EXPECT_EQ(a.Get(), "from a client");
+
+  ASSERT_TRUE(network.SetCut(zone_a, /*outgoing=*/false, /*incoming=*/true).ok());
+  b.Send(a, "lost");
+  a.Send(b, "from a");
+  EXPECT_EQ(b.Get(), "from a");
+  client.Send(a, "from a client");
+  EXPECT_EQ(a.Get(), "from a client");
+
+  ASSERT_TRUE(network.SetCut(zone_a, /*outgoing=*/true, /*incoming=*/true).ok());
+  a.Send(b, "lost");
+  b.Send(a, "lost");
+  ASSERT_TRUE(network.SetCut(zone_a, /*outgoing=*/false, /*incoming=*/false).ok());
+  a.Send(b, "again");
+  EXPECT_EQ(b.Get(), "again");
+  b.Send(a, "again");
+  EXPECT_EQ(a.Get(), "again");
 }
 
 // What a chaos drill calls a power cut is one. (G1)

@@ -104,8 +104,6 @@ absl::Status ChaosConductor::Begin(const ChaosFault& fault) {
       cluster.Freeze(fault.target);
       return absl::OkStatus();
     case ChaosKind::kCut:
-      // Its peers are not behind the proxy: a member that is cut off is as good as stopped.
-      if (cluster.has_etcd()) cluster.Freeze("etcd-" + fault.zone.value());
       return cluster.SetCut(fault.zone, Cut::kBoth);
     case ChaosKind::kCutOut:
       return cluster.SetCut(fault.zone, Cut::kOutgoing);
@@ -146,8 +144,6 @@ absl::Status ChaosConductor::End(Running& running) {
       cluster.Thaw(fault.target);
       return absl::OkStatus();
     case ChaosKind::kCut:
-      if (cluster.has_etcd()) cluster.Thaw("etcd-" + fault.zone.value());
-      return cluster.SetCut(fault.zone, Cut::kNone);
     case ChaosKind::kCutOut:
     case ChaosKind::kCutIn:
     case ChaosKind::kFlap:

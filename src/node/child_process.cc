@@ -1,6 +1,7 @@
 #include "node/child_process.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "node/pause.h"
 
 namespace forebay {
@@ -23,6 +25,7 @@ struct Ends {
   int in = -1;   // becomes the child's stdin
   int out = -1;  // stdout
   int log = -1;  // stderr
+  int network = -1;
 };
 
 // Runs in the child between fork and exec: only calls that are safe there.
@@ -36,6 +39,7 @@ struct Ends {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (ends.network >= 0 && ::setns(ends.network, CLONE_NEWNET) != 0) ::_exit(127);
   ::dup2(ends.in, 0);
   ::dup2(ends.out, 1);
   ::dup2(ends.log, 2);
@@ -67,7 +71,10 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(Options option
 
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) Become(command.data(), {.in = in[0], .out = out[1], .log = log}, parent);
+  if (pid == 0) {
+    Become(command.data(), {.in = in[0], .out = out[1], .log = log, .network = options.network},
+           parent);
+  }
   const absl::Status failed = pid < 0 ? SystemError("fork") : absl::OkStatus();
   CloseAll({in[0], options.talk ? out[1] : -1, log});
   if (!failed.ok()) {
@@ -137,6 +144,20 @@ absl::StatusOr<std::string> ChildProcess::ReadLine() {
     if (got <= 0) return absl::UnavailableError("the child process has closed its output");
     unread_.append(buffer, static_cast<size_t>(got));
   }
+}
+
+absl::Status RunCommand(ChildProcess::Options options) {
+  constexpr absl::Duration kLimit = absl::Seconds(60);
+  const std::string name = absl::StrJoin(options.command, " ");
+  const std::string log = options.log;
+  auto child = ChildProcess::Start(std::move(options));
+  if (!child.ok()) return child.status();
+  if (!(*child)->WaitForEnd(kLimit)) return absl::UnavailableError(name + " does not end");
+  const std::string end = (*child)->HowItEnded();
+  if (end == "exit code 0") return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(name, " ended with ", end,
+                                             end == "exit code 127" ? " (is it installed?)" : "",
+                                             "; its log is ", log));
 }
 
 }  // namespace forebay

@@ -20,6 +20,7 @@ class ChildProcess {
     std::vector<std::string> command;  // command[0] is a path or a name on $PATH
     std::string log;                   // stdout and stderr are appended to it
     bool talk = false;                 // stdin and stdout are pipes: WriteLine and ReadLine
+    int network = -1;                  // a network namespace, or the caller's own
   };
   static absl::StatusOr<std::unique_ptr<ChildProcess>> Start(Options options);
   // Kills it if it still runs.
@@ -48,5 +49,9 @@ class ChildProcess {
   int from_child_ = -1;
   std::string unread_;
 };
+
+// Runs a command that ends by itself. UNAVAILABLE: it took more than a minute, or ended otherwise
+// than with 0.
+absl::Status RunCommand(ChildProcess::Options options);
 
 }  // namespace forebay

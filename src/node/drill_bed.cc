@@ -88,6 +88,7 @@ absl::Status DrillBed::StartCluster(LocalClusterOptions options) {
   options.tls = options_.tls;
   options.stream = stream_;
   options.sinks = {sink_};
+  if (options.cuttable) options.networks = MayHaveNetworks();
   auto cluster = LocalCluster::Start(std::move(options));
   if (!cluster.ok()) return cluster.status();
   cluster_ = *std::move(cluster);
@@ -104,6 +105,19 @@ absl::Status DrillBed::StartCluster(LocalClusterOptions options) {
                             .acknowledged = [this] { return load_->counts().acknowledged; }},
       cluster_->remote(), clock_);
   return absl::OkStatus();
+}
+
+// What is cut is cut by the kernel where that can be had.
+bool DrillBed::MayHaveNetworks() {
+  const bool reaches_out = postgres_ == nullptr && sink_.url.rfind("postgres", 0) == 0;
+  const absl::Status allowed =
+      reaches_out ? absl::FailedPreconditionError("the sink's server is not the drill's own")
+                  : LocalNetwork::Allow();
+  watcher_.Said(allowed.ok() ? "each zone has a network namespace of its own"
+                             : absl::StrCat("zones are cut off by a proxy, not in network "
+                                            "namespaces: ",
+                                            allowed.message()));
+  return allowed.ok();
 }
 
 void DrillBed::ExpectNodes() {

@@ -50,6 +50,7 @@ class DrillBed {
  private:
   absl::Status PlaceSink();
   absl::Status StartCluster(LocalClusterOptions options);
+  bool MayHaveNetworks();
   bool Settled() const;
   bool Drained();
 

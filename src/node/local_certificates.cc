@@ -12,7 +12,6 @@ namespace forebay {
 namespace {
 
 constexpr char kDays[] = "30";  // more than the longest drill
-constexpr absl::Duration kLimit = absl::Seconds(60);
 
 // A new key for what is made.
 std::vector<std::string> WithNewKey(std::vector<std::string> arguments) {
@@ -34,8 +33,9 @@ absl::StatusOr<LocalCertificates> LocalCertificates::Make(std::string folder) {
   return made;
 }
 
-absl::StatusOr<TlsOptions> LocalCertificates::ForNode(const std::string& node) const {
-  return Issue(node, absl::StrCat("DNS:", node, ".node.forebay,IP:127.0.0.1"));
+absl::StatusOr<TlsOptions> LocalCertificates::ForNode(const std::string& node,
+                                                      const std::string& host) const {
+  return Issue(node, absl::StrCat("DNS:", node, ".node.forebay,IP:", host));
 }
 
 absl::StatusOr<TlsOptions> LocalCertificates::ForClient(const std::string& name) const {
@@ -60,17 +60,8 @@ absl::StatusOr<TlsOptions> LocalCertificates::Issue(const std::string& name,
 }
 
 absl::Status LocalCertificates::OpenSsl(std::vector<std::string> arguments) const {
-  const std::string what = arguments.front();
   arguments.insert(arguments.begin(), "openssl");
-  const std::string log = Path("openssl.log");
-  auto child = ChildProcess::Start({.command = std::move(arguments), .log = log, .talk = false});
-  if (!child.ok()) return child.status();
-  if ((*child)->WaitForEnd(kLimit) && (*child)->HowItEnded() == "exit code 0") {
-    return absl::OkStatus();
-  }
-  return absl::UnavailableError(absl::StrCat("openssl ", what, " ended with ",
-                                             (*child)->HowItEnded(),
-                                             " (is openssl installed?); its log is ", log));
+  return RunCommand({.command = std::move(arguments), .log = Path("openssl.log")});
 }
 
 }  // namespace forebay

@@ -16,8 +16,8 @@ class LocalCertificates {
   // Makes the authority. `folder` is made if need be; keys and certificates stay in it.
   static absl::StatusOr<LocalCertificates> Make(std::string folder);
 
-  // For a node that listens on this machine.
-  absl::StatusOr<TlsOptions> ForNode(const std::string& node) const;
+  // For a node that listens on `host`, an address.
+  absl::StatusOr<TlsOptions> ForNode(const std::string& node, const std::string& host) const;
   absl::StatusOr<TlsOptions> ForClient(const std::string& name) const;
 
  private:

@@ -6,7 +6,6 @@
 #include <fstream>
 #include <set>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
@@ -17,6 +16,7 @@
 namespace forebay {
 namespace {
 
+constexpr char kThisHost[] = "127.0.0.1";
 constexpr absl::Duration kReadyLimit = absl::Seconds(30);
 constexpr absl::Duration kStopLimit = absl::Seconds(15);
 
@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Start(LocalClusterOp
 LocalCluster::~LocalCluster() = default;
 
 absl::Status LocalCluster::StartAll() {
-  if (options_.cuttable) FOREBAY_RETURN_IF_ERROR(StartProxy());
+  if (options_.cuttable) FOREBAY_RETURN_IF_ERROR(MakeCuttable());
   if (options_.etcd) FOREBAY_RETURN_IF_ERROR(PlanEtcd());
   FOREBAY_RETURN_IF_ERROR(PlanNodes());
   if (options_.disks) FOREBAY_RETURN_IF_ERROR(MakeDisks());
@@ -91,6 +91,7 @@ absl::Status LocalCluster::PlanEtcd() {
     if (!peer_port.ok()) return peer_port.status();
     processes_.push_back({.name = "etcd-" + zone.value(),
                           .zone = zone,
+                          .host = HostOf(zone),
                           .is_node = false,
                           .port = *port,
                           .peer_port = *peer_port,
@@ -100,11 +101,11 @@ absl::Status LocalCluster::PlanEtcd() {
   }
   std::vector<std::string> members;
   for (const Process& member : processes_) {
-    members.push_back(absl::StrCat(member.name, "=http://", LocalAddress(member.peer_port)));
+    members.push_back(absl::StrCat(member.name, "=http://", member.host, ":", member.peer_port));
   }
   for (Process& member : processes_) {
-    const std::string client = "http://" + LocalAddress(member.port);
-    const std::string peer = "http://" + LocalAddress(member.peer_port);
+    const std::string client = "http://" + member.address();
+    const std::string peer = absl::StrCat("http://", member.host, ":", member.peer_port);
     member.command = {"etcd", "--name", member.name, "--data-dir",
                       absl::StrCat(options_.directory, "/", member.name), "--listen-client-urls",
                       client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
@@ -126,6 +127,7 @@ absl::Status LocalCluster::PlanNodes() {
       if (!port.ok()) return port.status();
       processes_.push_back({.name = absl::StrCat(zone.value(), i),
                             .zone = zone,
+                            .host = HostOf(zone),
                             .is_node = true,
                             .port = *port,
                             .peer_port = 0,
@@ -159,7 +161,7 @@ absl::Status LocalCluster::MakeCertificates() {
   if (!made.ok()) return made.status();
   for (Process& node : processes_) {
     if (!node.is_node) continue;
-    absl::StatusOr<TlsOptions> tls = made->ForNode(node.name);
+    absl::StatusOr<TlsOptions> tls = made->ForNode(node.name, node.host);
     if (!tls.ok()) return tls.status();
     node.tls = *std::move(tls);
   }
@@ -169,15 +171,13 @@ absl::Status LocalCluster::MakeCertificates() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint16_t> LocalCluster::PortTo(const Process& from, const Process& to) {
-  if (!options_.cuttable || from.zone == to.zone) return to.port;
+absl::StatusOr<std::string> LocalCluster::AddressOf(const Process& from, const Process& to) {
+  if (proxy_ == nullptr || from.zone == to.zone) return to.address();
   const std::string name = absl::StrCat(from.name, ">", to.name);
-  const absl::StatusOr<std::string> answer = AskProxy(absl::StrCat("route ", name, " ", to.port));
-  if (!answer.ok()) return answer.status();
+  const absl::StatusOr<std::string> port = AskProxy(absl::StrCat("route ", name, " ", to.port));
+  if (!port.ok()) return port.status();
   routes_.push_back({.name = name, .from = from.zone, .to = to.zone});
-  uint32_t port = 0;
-  if (!absl::SimpleAtoi(*answer, &port)) return absl::InternalError("proxy said " + *answer);
-  return static_cast<uint16_t>(port);
+  return absl::StrCat(kThisHost, ":", *port);
 }
 
 absl::StatusOr<std::string> LocalCluster::MetadataOf(const Process& node) {
@@ -186,9 +186,9 @@ absl::StatusOr<std::string> LocalCluster::MetadataOf(const Process& node) {
   std::vector<std::string> own, others;
   for (const Process& member : processes_) {
     if (member.is_node) continue;
-    const absl::StatusOr<uint16_t> port = PortTo(node, member);
-    if (!port.ok()) return port.status();
-    (member.zone == node.zone ? own : others).push_back(LocalAddress(*port));
+    absl::StatusOr<std::string> address = AddressOf(node, member);
+    if (!address.ok()) return address.status();
+    (member.zone == node.zone ? own : others).push_back(*std::move(address));
   }
   own.insert(own.end(), others.begin(), others.end());
   return "etcd:" + absl::StrJoin(own, ",");
@@ -199,7 +199,8 @@ absl::StatusOr<std::string> LocalCluster::NodeConfigText(const Process& node) {
   if (!metadata.ok()) return metadata.status();
   std::string text = absl::StrCat(
       "node: ", node.name, "\nzone: ", node.zone.value(), "\ndata_directory: ", options_.directory,
-      "/", node.name, "\nmetadata: \"", *metadata, "\"\nlisten: ", LocalAddress(node.port), "\n");
+      "/", node.name, "\nmetadata: \"", *metadata, "\"\nlisten: ", node.address(), "\n");
+  if (network_ != nullptr && !options_.tls) absl::StrAppend(&text, "allow_plaintext: true\n");
   const StreamOptions& stream = options_.stream;
   absl::StrAppend(&text, "streams:\n  - {name: ", stream.name.value(),
                   ", partitions: ", stream.partitions, ", copies: ", stream.copies,
@@ -221,19 +222,23 @@ absl::StatusOr<std::string> LocalCluster::NodeConfigText(const Process& node) {
     absl::StrAppend(&text, "memtable_bytes: 2MiB\n",
                     "disk: {scrub_bytes_per_second: 256MiB, scrub_every: 1s}\n");
   }
-  if (options_.cuttable) absl::StrAppend(&text, "dial_instead:\n");
+  if (proxy_ == nullptr) return text;
+  absl::StrAppend(&text, "dial_instead:\n");
   for (const Process& peer : processes_) {
-    if (!options_.cuttable || !peer.is_node || peer.zone == node.zone) continue;
-    const absl::StatusOr<uint16_t> port = PortTo(node, peer);
-    if (!port.ok()) return port.status();
-    absl::StrAppend(&text, "  ", peer.name, ": ", LocalAddress(*port), "\n");
+    if (!peer.is_node || peer.zone == node.zone) continue;
+    const absl::StatusOr<std::string> address = AddressOf(node, peer);
+    if (!address.ok()) return address.status();
+    absl::StrAppend(&text, "  ", peer.name, ": ", *address, "\n");
   }
   return text;
 }
 
 absl::Status LocalCluster::StartProcess(Process& process) {
   const std::string log = absl::StrCat(options_.directory, "/", process.name, ".log");
-  auto child = ChildProcess::Start({.command = process.command, .log = log, .talk = false});
+  auto child = ChildProcess::Start(
+      {.command = process.command,
+       .log = log,
+       .network = network_ == nullptr ? -1 : network_->NamespaceOf(process.zone)});
   if (!child.ok()) return WithContext(child.status(), "start ", process.name);
   process.child = *std::move(child);
   process.may_end = false;
@@ -253,6 +258,20 @@ absl::Status LocalCluster::MakeDisks() {
   }
   return absl::OkStatus();
 }
+
+absl::Status LocalCluster::MakeCuttable() {
+  if (!options_.networks) return StartProxy();
+  auto network = LocalNetwork::Make(zones(), options_.directory + "/network.log");
+  if (!network.ok()) return network.status();
+  network_ = *std::move(network);
+  return absl::OkStatus();
+}
+
+std::string LocalCluster::HostOf(const ZoneId& zone) const {
+  return network_ == nullptr ? kThisHost : network_->HostOf(zone);
+}
+
+std::string LocalCluster::Process::address() const { return absl::StrCat(host, ":", port); }
 
 absl::Status LocalCluster::StartProxy() {
   auto proxy = ChildProcess::Start({.command = {ThisProgram(), "proxy"},
@@ -298,7 +317,7 @@ absl::Status LocalCluster::WaitUntilReady() {
 std::vector<std::string> LocalCluster::addresses() const {
   std::vector<std::string> out;
   for (const Process& process : processes_) {
-    if (process.is_node) out.push_back(LocalAddress(process.port));
+    if (process.is_node) out.push_back(process.address());
   }
   return out;
 }

@@ -15,6 +15,7 @@
 #include "node/cluster_levels.h"
 #include "node/local_clock.h"
 #include "node/local_disk.h"
+#include "node/local_network.h"
 #include "node/local_ports.h"
 #include "rpc/remote_cluster.h"
 
@@ -43,6 +44,7 @@ struct LocalClusterOptions {
   bool etcd = false;        // else SQLite
   bool tls = false;
   bool cuttable = false;
+  bool networks = false;  // what is cuttable has a LocalNetwork, which is allowed; else a CutProxy
   bool scrub_often = false;  // all that is stored, every second or so
   bool disks = false;        // each node has a LocalDisk; this thread is allowed to
   bool clocks = false;       // each node has a LocalClock, which is allowed
@@ -96,7 +98,8 @@ class LocalCluster {
   absl::Status Join(const std::string& spare);
   // Stops a node for good: its folder is emptied, and it is a spare.
   absl::Status Retire(const std::string& node);
-  // The network between a zone and the others; of the etcd members only what nodes say to them.
+  // The network between a zone and the others. Without networks etcd members reach each other
+  // whatever is cut, but that one whose zone is cut off both ways stands still.
   absl::Status SetCut(const ZoneId& zone, Cut cut);
   // With disks. These nodes and whatever they had not synced are gone, all at the same time.
   absl::Status CutPower(const std::vector<std::string>& nodes);
@@ -116,6 +119,7 @@ class LocalCluster {
   struct Process {
     std::string name;
     ZoneId zone;
+    std::string host;
     bool is_node = false;
     uint16_t port = 0;       // of clients
     uint16_t peer_port = 0;  // etcd only
@@ -125,6 +129,8 @@ class LocalCluster {
     TlsOptions tls = {};
     bool is_spare = false;
     bool may_end = false;  // it was stopped here, or its disk is full
+
+    std::string address() const;
   };
 
   explicit LocalCluster(LocalClusterOptions options) : options_(std::move(options)) {}
@@ -133,9 +139,12 @@ class LocalCluster {
   absl::Status PlanEtcd();
   absl::Status PlanNodes();
   absl::Status MakeCertificates();
+  absl::Status MakeCuttable();
   absl::Status StartProxy();
-  // The port at which `from` reaches `to`: a route of the proxy if their zones differ.
-  absl::StatusOr<uint16_t> PortTo(const Process& from, const Process& to);
+  std::string HostOf(const ZoneId& zone) const;
+  // "host:port" at which `from` reaches `to`: a route of the proxy, if there is one and their zones
+  // differ.
+  absl::StatusOr<std::string> AddressOf(const Process& from, const Process& to);
   absl::StatusOr<std::string> NodeConfigText(const Process& node);
   absl::StatusOr<std::string> MetadataOf(const Process& node);
   absl::Status MakeDisks();
@@ -148,6 +157,7 @@ class LocalCluster {
 
   const LocalClusterOptions options_;
   LocalPorts ports_;
+  std::unique_ptr<LocalNetwork> network_;
   std::vector<Process> processes_;  // etcd members, then nodes
   std::unique_ptr<ChildProcess> proxy_;
   struct Route {

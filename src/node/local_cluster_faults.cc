@@ -30,8 +30,7 @@ absl::Status LocalCluster::Break(const ZoneId& zone, Fault fault) {
   // The nodes stand behind the etcd members; they go first, as nothing warns them.
   for (auto process = processes_.rbegin(); process != processes_.rend(); ++process) {
     if (process->zone != zone || fault == Fault::kNone) continue;
-    // A member that is cut off is as good as stopped: its peers are not behind the proxy.
-    if (fault == Fault::kCut && process->is_node) continue;
+    if (fault == Fault::kCut) continue;
     process->may_end = fault == Fault::kKill;
     process->child->Signal(fault == Fault::kKill ? SIGKILL : SIGSTOP);
   }
@@ -44,7 +43,7 @@ absl::Status LocalCluster::Heal() {
     if (fault_ == Fault::kKill) {
       process.child->WaitForEnd(kKillLimit);
       FOREBAY_RETURN_IF_ERROR(StartProcess(process));
-    } else {
+    } else if (fault_ == Fault::kFreeze) {
       process.child->Signal(SIGCONT);
     }
   }
@@ -113,6 +112,16 @@ absl::Status LocalCluster::Retire(const std::string& name) {
 }
 
 absl::Status LocalCluster::SetCut(const ZoneId& zone, Cut cut) {
+  if (network_ != nullptr) {
+    return network_->SetCut(zone, /*outgoing=*/cut == Cut::kBoth || cut == Cut::kOutgoing,
+                            /*incoming=*/cut == Cut::kBoth || cut == Cut::kIncoming);
+  }
+  // The peers of an etcd member are not behind the proxy: one that is cut off is as good as
+  // stopped.
+  if (options_.etcd) {
+    const std::string member = "etcd-" + zone.value();
+    cut == Cut::kBoth ? Freeze(member) : Thaw(member);
+  }
   for (const Route& route : routes_) {
     if (route.from != zone && route.to != zone) continue;
     const absl::StatusOr<std::string> answer =

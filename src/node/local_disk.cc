@@ -10,10 +10,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "node/child_process.h"
 #include "node/pause.h"
@@ -40,17 +38,6 @@ absl::Status OnFolder(const std::string& what, const std::string& path, Call cal
   return status;
 }
 
-absl::Status RunCommand(const std::vector<std::string>& command, const std::string& log) {
-  constexpr absl::Duration kLimit = absl::Seconds(60);
-  auto child = ChildProcess::Start({.command = command, .log = log, .talk = false});
-  if (!child.ok()) return child.status();
-  const std::string name = absl::StrJoin(command, " ");
-  if (!(*child)->WaitForEnd(kLimit)) return absl::UnavailableError(name + " does not end");
-  if ((*child)->HowItEnded() == "exit code 0") return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat(name, " ended with ", (*child)->HowItEnded(), "; see ", log));
-}
-
 }  // namespace
 
 absl::Status LocalDisk::Allow() {
@@ -75,9 +62,10 @@ absl::StatusOr<std::unique_ptr<LocalDisk>> LocalDisk::Make(Options options) {
   ::close(image);
   if (!sized) return SystemError("ftruncate " + disk->Image());
   // No blocks kept for root, so that full is full.
-  FOREBAY_RETURN_IF_ERROR(RunCommand({"mkfs.ext4", "-q", "-F", "-m", "0", "-E",
-                                      "lazy_itable_init=0,lazy_journal_init=0", disk->Image()},
-                                     disk->options_.log));
+  FOREBAY_RETURN_IF_ERROR(
+      RunCommand({.command = {"mkfs.ext4", "-q", "-F", "-m", "0", "-E",
+                              "lazy_itable_init=0,lazy_journal_init=0", disk->Image()},
+                  .log = disk->options_.log}));
   FOREBAY_RETURN_IF_ERROR(disk->Mount());
   // The node takes an empty folder for a new store.
   std::filesystem::remove(disk->options_.folder + "/lost+found", error);
@@ -90,8 +78,8 @@ LocalDisk::~LocalDisk() {
 }
 
 absl::Status LocalDisk::Mount() {
-  FOREBAY_RETURN_IF_ERROR(
-      RunCommand({"mount", "-o", "loop", Image(), options_.folder}, options_.log));
+  FOREBAY_RETURN_IF_ERROR(RunCommand(
+      {.command = {"mount", "-o", "loop", Image(), options_.folder}, .log = options_.log}));
   mounted_ = true;
   return absl::OkStatus();
 }

@@ -5,8 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "absl/strings/str_cat.h"
-
 namespace forebay {
 namespace {
 
@@ -39,7 +37,5 @@ absl::StatusOr<uint16_t> LocalPorts::Take() {
   }
   return absl::UnavailableError("no free port on 127.0.0.1");
 }
-
-std::string LocalAddress(uint16_t port) { return absl::StrCat("127.0.0.1:", port); }
 
 }  // namespace forebay

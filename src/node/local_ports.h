@@ -20,7 +20,4 @@ class LocalPorts {
   uint16_t next_;
 };
 
-// "127.0.0.1:7400"
-std::string LocalAddress(uint16_t port);
-
 }  // namespace forebay

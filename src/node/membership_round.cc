@@ -84,13 +84,13 @@ class MembershipRound {
                                                absl::StrCat("the start of ", plan_.joins)));
     }
     stage_.Begin(Describe(plan_));
-    FOREBAY_RETURN_IF_ERROR(SetCut(plan_.cut));
+    FOREBAY_RETURN_IF_ERROR(cluster_.SetCut(plan_.cut_zone, plan_.cut));
     stage_.InEffect();
     FOREBAY_RETURN_IF_ERROR(stage_.Spend(before));
     if (!plan_.joins.empty() && !joins_before) FOREBAY_RETURN_IF_ERROR(Join());
     FOREBAY_RETURN_IF_ERROR(ChangeMembers());
     FOREBAY_RETURN_IF_ERROR(stage_.Spend(after));
-    FOREBAY_RETURN_IF_ERROR(SetCut(Cut::kNone));
+    FOREBAY_RETURN_IF_ERROR(cluster_.SetCut(plan_.cut_zone, Cut::kNone));
     stage_.End();
     return Finish();
   }
@@ -120,15 +120,6 @@ class MembershipRound {
   std::vector<std::string> InZone(std::vector<std::string> names, const ZoneId& zone) const {
     std::erase_if(names, [&](const std::string& name) { return cluster_.zone_of(name) != zone; });
     return names;
-  }
-
-  absl::Status SetCut(Cut cut) {
-    // Its peers are not behind the proxy: a member that is cut off is as good as stopped.
-    if (cluster_.has_etcd() && plan_.cut == Cut::kBoth) {
-      const std::string member = "etcd-" + plan_.cut_zone.value();
-      cut == Cut::kNone ? cluster_.Thaw(member) : cluster_.Freeze(member);
-    }
-    return cluster_.SetCut(plan_.cut_zone, cut);
   }
 
   // As `forebay node` on a new machine.
