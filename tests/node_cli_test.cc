@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -15,30 +13,12 @@
 #include "absl/strings/str_join.h"
 #include "node/child_process.h"
 #include "node/local_ports.h"
+#include "support/shell.h"
 
 namespace forebay {
 namespace {
 
 using ::testing::HasSubstr;
-
-struct Ran {
-  int code = -1;
-  std::string out;  // and what went to stderr
-};
-
-// Runs a command line of the shell with `forebay` in it, for "$F".
-Ran RunShell(const std::string& line) {
-  const std::string command = absl::StrCat("F=", FOREBAY_PROGRAM, "; { ", line, "; } 2>&1");
-  Ran ran;
-  FILE* const pipe = ::popen(command.c_str(), "r");
-  char buffer[4096];
-  for (size_t got = 0; (got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
-    ran.out.append(buffer, got);
-  }
-  const int status = ::pclose(pipe);
-  ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ran;
-}
 
 TEST(Program, SuggestsTheNearestCommand) {
   const Ran ran = RunShell("$F drll");
@@ -114,12 +94,6 @@ class ClusterTest : public ::testing::Test {
     nodes_.clear();
     ::unsetenv("FOREBAY_NODES");
     std::filesystem::remove_all(directory_);
-  }
-
-  // Repeats a command until it succeeds, for a while.
-  static Ran Until(const std::string& line) {
-    return RunShell(absl::StrCat("for i in $(seq 600); do { ", line,
-                                 "; } && exit 0; sleep 0.05; done; exit 1"));
   }
 
   // Runs SQL on the sink's file and returns the first value.
