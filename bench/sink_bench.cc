@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -59,6 +60,15 @@ void Files(benchmark::State& state) {
   Deliver(state, **OpenFilesSink({.name = name, .directory = folder.path()}), name);
 }
 BENCHMARK(Files)->Arg(200)->Arg(1024)->UseRealTime();
+
+// Beside scripts/with-postgres.
+void Postgres(benchmark::State& state) {
+  const char* const url = std::getenv("FOREBAY_POSTGRES_URL");
+  if (url == nullptr) return state.SkipWithError("no FOREBAY_POSTGRES_URL");
+  const SinkId name("postgres");
+  Deliver(state, **OpenPostgresSink({.name = name, .url = url, .table = "sink_bench"}), name);
+}
+BENCHMARK(Postgres)->Arg(200)->Arg(1024)->UseRealTime();
 
 }  // namespace
 }  // namespace forebay

@@ -109,6 +109,18 @@ TEST(MadeUpEvents, FillNoMoreThanSomeMemory) {
   EXPECT_NEAR(source.bytes_mean(), 1'000'000, 100);
 }
 
+TEST(MadeUpEvents, AreOfRandomBytesIfAskedFor) {
+  const auto different_bytes = [](bool incompressible) {
+    const EventSource source = EventSource::MadeUp(
+        {.sizes = {{100'000, 1}}, .keys = {}, .incompressible = incompressible});
+    const std::string payload = source.At(0).payload;
+    EXPECT_NEAR(payload.size(), 100'000, 100);
+    return std::set<char>(payload.begin(), payload.end()).size();
+  };
+  EXPECT_EQ(different_bytes(true), 256u);
+  EXPECT_LT(different_bytes(false), 100u);
+}
+
 TEST(MadeUpEvents, HaveTheKeysAskedForOrNone) {
   const std::vector<SizeShare> sizes = {{400, 1}};
   EXPECT_THAT(EventSource::MadeUp({.sizes = sizes, .keys = {}}).At(0).key,

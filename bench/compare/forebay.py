@@ -26,26 +26,36 @@ class Forebay(Peer):
     def start(self):
         if not os.path.exists(self.program):
             raise machine.Unavailable(f"no {self.program}: it is built first")
-        self.ports = machine.free_ports(3)
+        self.ports, self.metrics_ports = machine.free_ports(3), []
 
     def create(self, name, workload):
         """The stream is one of the nodes' settings, so that they start here."""
         self.start_nodes(name, workload.partitions, with_sink=self.options["sink"] or workload.kill)
 
-    def start_nodes(self, name, partitions, with_sink):
+    def start_nodes(self, name, partitions, with_sink, seconds=60, metrics=False):
         sinks = ""
+        if metrics:
+            self.metrics_ports = machine.free_ports(3)
         if with_sink:
             base = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else self.folder
             self.sink_folder = tempfile.mkdtemp(prefix="forebay-compare-", dir=base)
             sinks = f"sinks:\n  - {{name: out, stream: {name}, url: 'sqlite:{self.sink_folder}/events.db'}}\n"
         for i, zone in enumerate("abc"):
-            config = self.folder / f"{zone}.yaml"
-            config.write_text(
+            self.config_of(i).write_text(
                 f"node: {zone}1\nzone: {zone}\ndata_directory: {self.folders[i]}/data\n"
                 f"metadata: sqlite:{self.folder}/metadata.db\nlisten: 127.0.0.1:{self.ports[i]}\n"
-                f"streams:\n  - {{name: {name}, partitions: {partitions}}}\n{sinks}")
-            self.nodes.append(self.processes.start(f"forebay-{zone}1", [self.program, "node", "--config", config]))
-        machine.wait_until(lambda: self.ready(name, partitions), 60, "forebay")
+                f"streams:\n  - {{name: {name}, partitions: {partitions}}}\n{sinks}"
+                + (f"metrics: {{listen: 127.0.0.1:{self.metrics_ports[i]}}}\n" if metrics else ""))
+            self.nodes.append(None)
+            self.start_node(i)
+        machine.wait_until(lambda: self.ready(name, partitions), seconds, "forebay")
+
+    def config_of(self, i):
+        return self.folder / f"{'abc'[i]}.yaml"
+
+    def start_node(self, i):
+        command = [self.program, "node", "--config", self.config_of(i)]
+        self.nodes[i] = self.processes.start(f"forebay-{'abc'[i]}1", command)
 
     def stop(self):
         super().stop()

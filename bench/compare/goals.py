@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import typing
 
-from compare import figures, machine
+from compare import figures, machine, single
 from compare.forebay import MEMORY_FOLDER
 from compare.peer import say
 
@@ -17,9 +17,13 @@ SINK_FOLDER = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else tempfile.g
 LOAD_1K = ["--event-bytes", "1KiB", "--producers", "8"]
 RUNS = {
     "failover": ["--phases", "failover", "--rate", "2000", *LOAD_1K],
-    "backlog": ["--phases", "backlog,catch-up", "--backlog", "2GiB", "--rate", "20000", "--sink", f"sqlite:{SINK_FOLDER}/forebay-goals.db", *LOAD_1K],
+    "failover-1000": ["--phases", "failover", "--faults", "kill", "--partitions", "1000", "--rate", "5000", *LOAD_1K],
+    "backlog": ["--phases", "backlog,catch-up", "--backlog", "2GiB", "--rate", "20000", "--sink",
+                f"sqlite:{SINK_FOLDER}/forebay-goals.db", *LOAD_1K],
     "partitions-12": ["--phases", "closed", "--partitions", "12", "--producers", "8"],
     "partitions-1000": ["--phases", "closed", "--partitions", "1000", "--producers", "8"],
+    **{f"large-{size}": ["--phases", "closed", "--event-bytes", size, "--incompressible", "--producers", "8"]
+       for size in ("4KiB", "64KiB", "1MiB")},
 }
 # What the nodes do while they are asked for little, or for all they can.
 PROFILED = {
@@ -50,6 +54,7 @@ class Measured:
         self.compared = compared
         self.phases = {(line["name"], phase["phase"]): phase for line in lines if line["kind"] == "bench"
                        for phase in line["result"]["measurements"]}
+        self.singles = {line["name"]: line["result"] for line in lines if line["kind"] == "single"}
 
     def of(self, workload, key, variant="forebay"):
         return self.compared.get(variant, workload, key) if self.compared else None
@@ -68,9 +73,17 @@ class Measured:
         before, during = (self.phase("backlog", "catch-up", key, "p99_ms") for key in ("live_before", "live_during"))
         return figures.per(during, before) if during is not None else None
 
-    def memory_mib(self):
-        nodes = self.phase("backlog", "backlog", "memory_mib")
-        return max(node["largest"] for node in nodes.values()) if nodes else None
+    def single(self, name, key):
+        return self.singles.get(name, {}).get(key)
+
+    def takeover_s(self):
+        faults = self.phase("failover-1000", "failover", "faults")
+        return faults[0]["takeover_all_ms"] / 1000 if faults and faults[0]["takeover_all_ms"] is not None else None
+
+    def disk_share(self, size):
+        """Of what the disk takes when each byte is written three times."""
+        taken, disk = self.phase(f"large-{size}", "closed", "bytes_per_second"), self.single("disk", "bytes_per_second")
+        return 3 * taken / disk if taken is not None and disk else None
 
     def many_partitions(self):
         few, many = (self.phase(f"partitions-{count}", "closed", "events_per_second") for count in (12, 1000))
@@ -103,6 +116,12 @@ GOALS = (
          lambda of: of.of("deep1k", "written_per_byte") or of.of("max1k", "written_per_byte")),
     Goal("the same, drain stopped", 1.0, "", lambda of: of.of("deep1k", "written_per_byte", "forebay-backlog")
          or of.of("max1k", "written_per_byte", "forebay-backlog")),
+    Goal("the same, drain stopped, up to a backlog of 10 GiB", 1.0, "",
+         lambda of: of.single("backlog", "written_per_byte")),
+    Goal("bytes between zones per byte of payload", 0.35, "", lambda of: of.single("zone_bytes", "per_byte")),
+    Goal("what Append costs its caller in a linked program, 1 KiB", 400, "ns",
+         lambda of: of.single("append", "nanoseconds")),
+    Goal("allocations of the caller in it", 0.01, "", lambda of: of.single("append", "allocations")),
     Goal("longest gap of a partition without an acknowledgement: owner killed", 400, "ms", lambda of: of.gap("kill")),
     Goal("the same: owner frozen", 1200, "ms", lambda of: of.gap("freeze")),
     Goal("the same: owner's zone cut off", 1200, "ms", lambda of: of.gap("cut")),
@@ -110,8 +129,20 @@ GOALS = (
     Goal("drain from a backlog into SQLite (its file in memory), beside 20,000 events/s: events/s", 150_000, "",
          lambda of: of.phase("backlog", "catch-up", "delivered_per_second"), more=True),
     Goal("p99 of that live traffic, against before", 2, "x", lambda of: of.live_p99_ratio()),
-    Goal("largest memory of a node with a backlog of 2 GiB", 512, "MiB", lambda of: of.memory_mib()),
+    Goal("PostgreSQL sink (COPY), batches of 1 MiB: events/s of 1 KiB", 100_000, "",
+         lambda of: of.single("postgres", "events_per_second"), more=True),
+    Goal("memory of a node with a backlog of 10 GiB", 512, "MiB", lambda of: of.single("backlog", "memory_mib")),
+    Goal("killed and started with that backlog: until it accepts again", 3, "s",
+         lambda of: of.single("backlog", "restart_s")),
+    Goal("10,000 idle partitions: syncs in 30 s", 0, "", lambda of: of.single("idle", "syncs")),
+    Goal("the same: of a core, per node", 0.02, "", lambda of: of.single("idle", "core_share")),
+    Goal("the same: memory of each on a node", 4, "KiB", lambda of: of.single("idle", "memory_kib_each")),
     Goal("throughput with 1,000 partitions, against 12", 0.8, "x", lambda of: of.many_partitions(), more=True),
+    Goal("1,000 partitions: all of a killed node's have a new owner that acknowledges", 3, "s",
+         lambda of: of.takeover_s()),
+    *(Goal(f"incompressible events of {text}, against what the disk takes at three copies", 0.6, "x",
+           lambda of, size=size: of.disk_share(size), more=True)
+      for size, text in (("4KiB", "4 KiB"), ("64KiB", "64 KiB"), ("1MiB", "1 MiB"))),
 )
 
 
@@ -188,6 +219,9 @@ def measure(asked, out):
     for name, arguments in RUNS.items():
         say(f"forebay bench {' '.join(arguments)}")
         write("bench", name=name, arguments=arguments, result=run_bench(program, arguments))
+    for name, run in single.ALL.items():
+        say(name)
+        write("single", name=name, result=run(asked.build))
     for load, arguments in PROFILED.items():
         say(f"profile: {load}")
         write("profile", **profile(program, load, arguments))

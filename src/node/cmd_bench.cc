@@ -198,6 +198,8 @@ void AddEventOptions(CLI::App& command, BenchOptions& options) {
                   "Zipf: 0 all keys equally often, 1 as words of a language")
       ->check(CLI::Range(0.0, 10.0))
       ->capture_default_str();
+  command.add_flag("--incompressible", options.events.incompressible,
+                   "Made-up events are of random bytes (default: JSON that shrinks)");
 }
 
 void AddLoadOptions(CLI::App& command, BenchOptions& options) {
@@ -247,7 +249,7 @@ void CheckTogether(const CLI::App& command, const BenchOptions& options) {
     if (useless && command.get_option(name)->count() > 0) throw CLI::ValidationError(name, why);
   };
   const bool file = !options.input.empty();
-  for (const char* name : {"--event-bytes", "--keys", "--key-skew"}) {
+  for (const char* name : {"--event-bytes", "--keys", "--key-skew", "--incompressible"}) {
     refuse(name, file,
            "is about made-up events, and those of --input are as they are: leave one "
            "of the two out");

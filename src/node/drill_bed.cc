@@ -62,9 +62,7 @@ absl::Status DrillBed::PlaceSink() {
   std::string url = options_.sink;
   if (url == "sqlite") url = absl::StrCat("sqlite:", directory_, "/sink.db");
   if (url == "postgres") {
-    const absl::StatusOr<uint16_t> port = LocalPorts().Take();
-    if (!port.ok()) return port.status();
-    auto postgres = LocalPostgres::Start(directory_ + "/postgres", *port);
+    auto postgres = LocalPostgres::Start(directory_ + "/postgres");
     if (!postgres.ok()) return postgres.status();
     postgres_ = *std::move(postgres);
     url = postgres_->url();

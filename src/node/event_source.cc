@@ -37,6 +37,15 @@ std::string MadeUpPayload(Random& random, size_t bytes) {
   return payload + "\"}";
 }
 
+std::string RandomBytes(Random& random, size_t bytes) {
+  std::string out;
+  while (out.size() < bytes) {
+    const uint64_t next = random.Next();
+    out.append(reinterpret_cast<const char*>(&next), std::min(sizeof(next), bytes - out.size()));
+  }
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<EventSource> EventSource::FromFile(const std::string& path) {
@@ -58,7 +67,7 @@ absl::StatusOr<EventSource> EventSource::FromFile(const std::string& path) {
 }
 
 EventSource EventSource::MadeUp(size_t payload_bytes) {
-  return MadeUpOf(std::vector<size_t>(kMadeUpEvents, payload_bytes));
+  return MadeUpOf(std::vector<size_t>(kMadeUpEvents, payload_bytes), /*incompressible=*/false);
 }
 
 EventSource EventSource::MadeUp(const MadeUpEvents& wanted) {
@@ -87,7 +96,7 @@ EventSource EventSource::MadeUp(const MadeUpEvents& wanted) {
     const uint64_t bytes = wanted.sizes[next].bytes;
     payloads.push_back(bytes > kAroundPayload ? bytes - kAroundPayload : 1);
   }
-  EventSource source = MadeUpOf(payloads);
+  EventSource source = MadeUpOf(payloads, wanted.incompressible);
   source.without_keys_ = wanted.keys == 0u;
   if (wanted.keys.value_or(0) > 0) {
     source.keys_ = std::make_shared<const ZipfKeys>(*wanted.keys, wanted.key_skew);
@@ -95,7 +104,7 @@ EventSource EventSource::MadeUp(const MadeUpEvents& wanted) {
   return source;
 }
 
-EventSource EventSource::MadeUpOf(const std::vector<size_t>& payload_bytes) {
+EventSource EventSource::MadeUpOf(const std::vector<size_t>& payload_bytes, bool incompressible) {
   EventSource source;
   Random random(1);
   const absl::Time start = absl::FromUnixSeconds(1'767'225'600);  // 2026-01-01
@@ -106,7 +115,8 @@ EventSource EventSource::MadeUpOf(const std::vector<size_t>& payload_bytes) {
                               .key = absl::StrCat("visitor-", visitor),
                               .time = start + absl::Milliseconds(10 * i),
                               .type = "page_view",
-                              .payload = MadeUpPayload(random, payload_bytes[i]),
+                              .payload = incompressible ? RandomBytes(random, payload_bytes[i])
+                                                        : MadeUpPayload(random, payload_bytes[i]),
                               .attributes = {}});
   }
   return source;

@@ -24,7 +24,8 @@ struct MadeUpEvents {
   std::vector<SizeShare> sizes;  // at least one
   // Nothing: 2,000 visitors, some of which come more often. 0: no keys.
   std::optional<uint64_t> keys;
-  double key_skew = 0;  // ZipfKeys
+  double key_skew = 0;          // ZipfKeys
+  bool incompressible = false;  // payloads of random bytes
 };
 
 // Immutable; any thread.
@@ -43,7 +44,7 @@ class EventSource {
   double bytes_mean() const;
 
  private:
-  static EventSource MadeUpOf(const std::vector<size_t>& payload_bytes);
+  static EventSource MadeUpOf(const std::vector<size_t>& payload_bytes, bool incompressible);
 
   std::vector<Event> events_;
   bool without_keys_ = false;

@@ -23,6 +23,9 @@ std::string Library() {
 }  // namespace
 
 absl::Status LocalClock::Allow() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return absl::FailedPreconditionError("a sanitizer allows no library to be loaded before it");
+#endif
   if (!Library().empty()) return absl::OkStatus();
   return absl::FailedPreconditionError("it needs libfaketime (Debian's package faketime)");
 }

@@ -41,9 +41,8 @@ std::vector<std::string> AsOwner(std::vector<std::string> command) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LocalPostgres>> LocalPostgres::Start(std::string folder,
-                                                                    uint16_t port) {
-  std::unique_ptr<LocalPostgres> postgres(new LocalPostgres(std::move(folder), port));
+absl::StatusOr<std::unique_ptr<LocalPostgres>> LocalPostgres::Start(std::string folder) {
+  std::unique_ptr<LocalPostgres> postgres(new LocalPostgres(std::move(folder)));
   postgres->programs_ = ProgramFolder();
   if (postgres->programs_.empty()) {
     return absl::NotFoundError(
@@ -80,15 +79,14 @@ LocalPostgres::~LocalPostgres() {
 }
 
 std::string LocalPostgres::url() const {
-  return absl::StrCat("postgres://postgres@127.0.0.1:", port_, "/postgres");
+  return absl::StrCat("postgres://postgres@/postgres?host=", folder_);
 }
 
 absl::Status LocalPostgres::Launch() {
   auto server = ChildProcess::Start(
-      {.command = AsOwner({programs_ + "/postgres", "-D", folder_ + "/data", "-p",
-                           absl::StrCat(port_), "-c", "listen_addresses=127.0.0.1", "-c",
-                           absl::StrCat("unix_socket_directories=", folder_), "-c",
-                           "max_connections=200"}),
+      {.command = AsOwner(
+           {programs_ + "/postgres", "-D", folder_ + "/data", "-c", "listen_addresses=", "-c",
+            absl::StrCat("unix_socket_directories=", folder_), "-c", "max_connections=200"}),
        .log = Log(),
        .talk = false});
   if (!server.ok()) return server.status();

@@ -6,7 +6,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
-from compare import builds, figures, goals, machine, report  # noqa: E402 (the path comes first)
+from compare import builds, figures, goals, machine, report, single  # noqa: E402 (the path comes first)
 from compare.variants import VARIANTS  # noqa: E402
 from compare.workloads import DEFAULT, WORKLOADS  # noqa: E402
 
@@ -127,11 +127,27 @@ class Goals(unittest.TestCase):
             bench("failover", phase="failover", faults=faults),
             bench("partitions-12", phase="closed", events_per_second=100), bench(
                 "partitions-1000", phase="closed", events_per_second=90),
-            bench("backlog", phase="backlog", memory_mib={"a": {"largest": 100}, "b": {"largest": 1024}})])
+            bench("failover-1000", phase="failover", faults=[{"takeover_all_ms": 1500}]),
+            bench("large-1MiB", phase="closed", bytes_per_second=40),
+            {"kind": "single", "name": "disk", "result": {"bytes_per_second": 240}},
+            {"kind": "single", "name": "idle", "result": {"syncs": 0, "core_share": 0.04}},
+            {"kind": "single", "name": "backlog", "result": {"memory_mib": 1024}}])
         self.assertEqual(verdicts["longest gap of a partition without an acknowledgement: owner killed"], "no: 50% of it")
         self.assertEqual(verdicts["the same: owner restarted gracefully"], "yes")
         self.assertEqual(verdicts["throughput with 1,000 partitions, against 12"], "yes")
-        self.assertEqual(verdicts["largest memory of a node with a backlog of 2 GiB"], "no: 50% of it")
+        self.assertEqual(verdicts["memory of a node with a backlog of 10 GiB"], "no: 50% of it")
+        self.assertEqual(verdicts["10,000 idle partitions: syncs in 30 s"], "yes")
+        self.assertEqual(verdicts["the same: of a core, per node"], "no: 50% of it")
+        self.assertEqual(verdicts["1,000 partitions: all of a killed node's have a new owner that acknowledges"], "yes")
+        self.assertEqual(verdicts["incompressible events of 1 MiB, against what the disk takes at three copies"],
+                         "no: 83% of it")
+
+    def test_bytes_between_nodes_are_those_of_connections_with_a_node_at_either_end(self):
+        def line(local, peer, pid, acked):
+            return f'ESTAB 0 0 {local} {peer} users:(("forebay",pid={pid},fd=9)) cubic bytes_sent:9 bytes_acked:{acked} x:1'
+        sockets = "\n".join((line("h:1", "h:2", 10, 100), line("h:2", "h:1", 11, 7), line("h:2", "h:3", 11, 5000),
+                              line("h:3", "h:2", 99, 5000)))
+        self.assertEqual(single.between_nodes(sockets, {10, 11}), 107)
 
 
 class Choices(unittest.TestCase):
