@@ -1,5 +1,6 @@
 """The command line; scripts/bench calls it."""
 import argparse
+import json
 import pathlib
 import signal
 import subprocess
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   scripts/bench compare --peers forebay,redis-always --workloads max1k,rate1k --quick
   scripts/bench compare --peers kafka-zstd --no-publish     (KAFKA_HOME: instead of what Maven fetches)
   scripts/bench goals                            what compare does not show; writes docs/BENCHMARKS.md
+  scripts/bench goals --only idle,profiles       a part of that anew; the other figures stay
   scripts/bench report                           docs/BENCHMARKS.md again from its result file
   scripts/bench report results/compare/*.jsonl   the table of other result files, to standard output
   scripts/bench check ../before/build/release build/release    two builds, interleaved
@@ -63,6 +65,7 @@ def parser():
     compare.add_argument("--no-setup", action="store_true", help="install and build nothing")
     aims = commands.add_parser("goals", help="failover, backlog, many partitions, profiles")
     aims.add_argument("--build", type=pathlib.Path, default=REPOSITORY / "build" / "release", help=argparse.SUPPRESS)
+    aims.add_argument("--only", type=names(goals.PARTS), default=list(goals.PARTS), help=", ".join(goals.PARTS))
     aims.add_argument("--out", type=pathlib.Path, help="JSON lines (default: docs/benchmarks/goals.jsonl)")
     again = commands.add_parser("report", help="the table of result files")
     again.add_argument("files", nargs="*", type=pathlib.Path)
@@ -118,9 +121,16 @@ def compare(asked):
 
 def measure_goals(asked):
     asked.command = " ".join(["scripts/bench", *sys.argv[1:]])
+    asked.peers = goals.DEEP.variants
+    prepare(asked)
     out = asked.out or report.GOALS
     out.parent.mkdir(parents=True, exist_ok=True)
+    kept = out.read_text().splitlines() if out.exists() else []
     with open(out, "w", encoding="utf-8") as file:
+        for line in kept:
+            part = goals.part_of(json.loads(line))
+            if part is not None and part not in asked.only:
+                file.write(line + "\n")
         goals.measure(asked, file)
     return report.write()
 

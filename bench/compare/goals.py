@@ -1,4 +1,5 @@
 """What Forebay wants to reach, and how far it is: the lines of docs/BENCHMARKS.md, from result files."""
+import argparse
 import dataclasses
 import datetime
 import json
@@ -7,9 +8,10 @@ import subprocess
 import tempfile
 import typing
 
-from compare import figures, machine, single
+from compare import figures, machine, run, single
 from compare.forebay import MEMORY_FOLDER
 from compare.peer import say
+from compare.variants import VARIANTS
 
 # The sink stands for another machine, as in forebay.py: in memory, so that its writes are not those of the nodes' disk.
 SINK_FOLDER = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else tempfile.gettempdir()
@@ -17,13 +19,13 @@ SINK_FOLDER = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else tempfile.g
 LOAD_1K = ["--event-bytes", "1KiB", "--producers", "8"]
 RUNS = {
     "failover": ["--phases", "failover", "--rate", "2000", *LOAD_1K],
-    "failover-1000": ["--phases", "failover", "--faults", "kill", "--partitions", "1000", "--rate", "5000", *LOAD_1K],
+    "failover-1000": ["--phases", "failover", "--faults", "kill", "--partitions", "1000", "--rate", "1000", *LOAD_1K],
     "backlog": ["--phases", "backlog,catch-up", "--backlog", "2GiB", "--rate", "20000", "--sink",
                 f"sqlite:{SINK_FOLDER}/forebay-goals.db", *LOAD_1K],
     "partitions-12": ["--phases", "closed", "--partitions", "12", "--producers", "8"],
     "partitions-1000": ["--phases", "closed", "--partitions", "1000", "--producers", "8"],
     **{f"large-{size}": ["--phases", "closed", "--event-bytes", size, "--incompressible", "--producers", "8"]
-       for size in ("4KiB", "64KiB", "1MiB")},
+       for size in ("4KiB", "64KiB", "1000000")},
 }
 # What the nodes do while they are asked for little, or for all they can.
 PROFILED = {
@@ -32,6 +34,9 @@ PROFILED = {
     "as many events of 200 B as it takes": ["--phases", "closed", "--event-bytes", "200", "--producers", "8"],
 }
 PROFILE_ROWS = 8
+# As in the comparison, with more in flight: what its table does not ask of everybody.
+DEEP = argparse.Namespace(workloads=["deep1k", "deep200"], variants=["forebay", "forebay-backlog"], seconds=10, warm_up=2,
+                          tries=3, folder=None, keep=False, forebay=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Measured:
         self.singles = {line["name"]: line["result"] for line in lines if line["kind"] == "single"}
 
     def of(self, workload, key, variant="forebay"):
-        return self.compared.get(variant, workload, key) if self.compared else None
+        return self.compared.get(variant, workload, key)
 
     def phase(self, run, phase, *keys):
         value = self.phases.get((run, phase))
@@ -67,7 +72,7 @@ class Measured:
 
     def gap(self, fault):
         faults = self.phase("failover", "failover", "faults") or []
-        return next((each["partition_ack_gap_ms_max"] for each in faults if each["fault"] == fault), None)
+        return max((each["partition_ack_gap_ms_max"] for each in faults if each["fault"] == fault), default=None)
 
     def live_p99_ratio(self):
         before, during = (self.phase("backlog", "catch-up", key, "p99_ms") for key in ("live_before", "live_during"))
@@ -117,7 +122,7 @@ GOALS = (
     Goal("the same, drain stopped", 1.0, "", lambda of: of.of("deep1k", "written_per_byte", "forebay-backlog")
          or of.of("max1k", "written_per_byte", "forebay-backlog")),
     Goal("the same, drain stopped, up to a backlog of 10 GiB", 1.0, "",
-         lambda of: of.single("backlog", "written_per_byte")),
+         lambda of: of.single("full_backlog", "written_per_byte")),
     Goal("bytes between zones per byte of payload", 0.35, "", lambda of: of.single("zone_bytes", "per_byte")),
     Goal("what Append costs its caller in a linked program, 1 KiB", 400, "ns",
          lambda of: of.single("append", "nanoseconds")),
@@ -131,9 +136,9 @@ GOALS = (
     Goal("p99 of that live traffic, against before", 2, "x", lambda of: of.live_p99_ratio()),
     Goal("PostgreSQL sink (COPY), batches of 1 MiB: events/s of 1 KiB", 100_000, "",
          lambda of: of.single("postgres", "events_per_second"), more=True),
-    Goal("memory of a node with a backlog of 10 GiB", 512, "MiB", lambda of: of.single("backlog", "memory_mib")),
+    Goal("memory of a node with a backlog of 10 GiB", 512, "MiB", lambda of: of.single("full_backlog", "memory_mib")),
     Goal("killed and started with that backlog: until it accepts again", 3, "s",
-         lambda of: of.single("backlog", "restart_s")),
+         lambda of: of.single("full_backlog", "restart_s")),
     Goal("10,000 idle partitions: syncs in 30 s", 0, "", lambda of: of.single("idle", "syncs")),
     Goal("the same: of a core, per node", 0.02, "", lambda of: of.single("idle", "core_share")),
     Goal("the same: memory of each on a node", 4, "KiB", lambda of: of.single("idle", "memory_kib_each")),
@@ -142,7 +147,7 @@ GOALS = (
          lambda of: of.takeover_s()),
     *(Goal(f"incompressible events of {text}, against what the disk takes at three copies", 0.6, "x",
            lambda of, size=size: of.disk_share(size), more=True)
-      for size, text in (("4KiB", "4 KiB"), ("64KiB", "64 KiB"), ("1MiB", "1 MiB"))),
+      for size, text in (("4KiB", "4 KiB"), ("64KiB", "64 KiB"), ("1000000", "1 MB"))),
 )
 
 
@@ -208,20 +213,40 @@ def profile(program, load, arguments, seconds=5, after=5):
             "rows": [{"thread": thread, "where": where, "share": share / busy} for (thread, where), share in most]}
 
 
+PARTS = ("deep", *RUNS, *single.ALL, "profiles")
+
+
+def part_of(line):
+    """Which of PARTS a line of the result file is from."""
+    return {"run": "deep", "profile": "profiles", "switch": "profiles"}.get(line["kind"], line.get("name"))
+
+
 def measure(asked, out):
-    """Writes a line for each run."""
+    """Writes a line for each run of the parts that are asked for."""
     def write(kind, **fields):
         out.write(json.dumps({"kind": kind, **fields}) + "\n")
         out.flush()
     program = str(asked.build / "bin" / "forebay")
     write("machine", **machine.description(tempfile.gettempdir()), command=asked.command,
           date=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"))
-    for name, arguments in RUNS.items():
-        say(f"forebay bench {' '.join(arguments)}")
-        write("bench", name=name, arguments=arguments, result=run_bench(program, arguments))
-    for name, run in single.ALL.items():
+    if "deep" in asked.only:
+        deep = run.Runner(argparse.Namespace(**vars(DEEP), build=asked.build), out)
+        for name in DEEP.variants:
+            deep.run_variant(VARIANTS[name], 0)
+    for name in (name for name in asked.only if name in RUNS):
+        say(f"forebay bench {' '.join(RUNS[name])}")
+        write("bench", name=name, arguments=RUNS[name], result=run_bench(program, RUNS[name]))
+    for name in (name for name in asked.only if name in single.ALL):
         say(name)
-        write("single", name=name, result=run(asked.build))
+        try:
+            write("single", name=name, result=single.ALL[name](asked.build))
+        except (machine.Unavailable, OSError, subprocess.SubprocessError) as reason:
+            say(f"{name}: FAILED: {reason}")  # the table says that it was not measured
+    if "profiles" in asked.only:
+        measure_profiles(program, write)
+
+
+def measure_profiles(program, write):
     for load, arguments in PROFILED.items():
         say(f"profile: {load}")
         write("profile", **profile(program, load, arguments))

@@ -171,7 +171,7 @@ def block():
 
 def goals_block():
     lines = [json.loads(line) for line in GOALS.read_text().splitlines()] if GOALS.exists() else []
-    measured = goals.Measured(Results.read([PUBLISHED]) if PUBLISHED.exists() else None, lines)
+    measured = goals.Measured(Results.read([file for file in (PUBLISHED, GOALS) if file.exists()]), lines)
     machine_line = next((line for line in lines if line["kind"] == "machine"), None)
     where = (f"What the table above does not show is of `{machine_line['command']}`, {machine_line['date']}, a 4 KiB "
              f"fdatasync {machine_line['sync_4kib_us'] / 1000:.2f} ms: [benchmarks/{GOALS.name}](benchmarks/{GOALS.name})."

@@ -73,7 +73,7 @@ def accepts(peer, address):
     return done.returncode == 0
 
 
-def backlog(build):
+def full_backlog(build):
     """Until 10 GiB wait; then a node is killed and started again."""
     with nodes(build, 6) as peer:
         before = machine.take_sample(peer.pids(), "")
@@ -148,4 +148,4 @@ def postgres(build):
     return {"events_per_second": found["Postgres/1024/real_time"]["items_per_second"]}
 
 
-ALL = {each.__name__: each for each in (append, zone_bytes, idle, disk, postgres, backlog)}
+ALL = {each.__name__: each for each in (append, zone_bytes, idle, disk, postgres, full_backlog)}
