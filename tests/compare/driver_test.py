@@ -145,7 +145,8 @@ class Goals(unittest.TestCase):
     def test_bytes_between_nodes_are_those_of_connections_with_a_node_at_either_end(self):
         def line(local, peer, pid, acked):
             return f'ESTAB 0 0 {local} {peer} users:(("forebay",pid={pid},fd=9)) cubic bytes_sent:9 bytes_acked:{acked} x:1'
-        sockets = "\n".join((line("h:1", "h:2", 10, 100), line("h:2", "h:1", 11, 7), line("h:2", "h:3", 11, 5000),
+        sockets = "\n".join((line("h:1", "h:2", 10, 100), line("[::ffff:h]:2", "[::ffff:h]:1", 11, 7),
+                              line("h:2", "h:3", 11, 5000),
                               line("h:3", "h:2", 99, 5000)))
         self.assertEqual(single.between_nodes(sockets, {10, 11}), 107)
 
