@@ -1,34 +1,18 @@
 // Every phase of `forebay bench` once, small, with real node processes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "support/shell.h"
 
 namespace forebay {
 namespace {
 
 using ::testing::HasSubstr;
 
-struct Ran {
-  int code = -1;
-  std::string out;  // and what went to stderr
-};
-
-Ran RunBench(const std::string& options) {
-  const std::string command = std::string(FOREBAY_PROGRAM) + " bench " + options + " 2>&1";
-  Ran ran;
-  FILE* const pipe = ::popen(command.c_str(), "r");
-  char buffer[4096];
-  for (size_t got = 0; (got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
-    ran.out.append(buffer, got);
-  }
-  const int status = ::pclose(pipe);
-  ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ran;
-}
+Ran RunBench(const std::string& options) { return RunShell("$F bench " + options); }
 
 // The measurements of a run that does well.
 nlohmann::json Measure(const std::string& options) {

@@ -23,14 +23,14 @@ constexpr char kZones[] = "10.77.0.0/16";
 std::string HostOfZone(size_t index) { return absl::StrCat("10.77.", index + 1, ".1"); }
 std::string RouterOfZone(size_t index) { return absl::StrCat("10.76.", index + 1, ".1"); }
 
-// Made anew rather than by ip-netns, whose names all of the machine would see.
+// That of this thread.
 absl::StatusOr<int> OpenNetwork() {
   const int network = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   if (network >= 0) return network;
   return absl::UnavailableError(absl::StrCat("open a network namespace: ", std::strerror(errno)));
 }
 
-absl::Status Ip(const std::string& arguments, const std::string& log, int network) {
+absl::Status Ip(const std::string& arguments, const std::string& log, int network = -1) {
   std::vector<std::string> command = absl::StrSplit(arguments, ' ');
   command.insert(command.begin(), "ip");
   return RunCommand({.command = std::move(command), .log = log, .network = network});
@@ -47,7 +47,7 @@ absl::Status SetUpRouter() {
   for (const char* step :
        {"link set lo up", "link add probe type veth peer name probed", "link del probe",
         "rule add pref 1 from 10.76.0.1 to 10.76.0.2 blackhole", "rule del pref 1"}) {
-    const absl::Status done = Ip(step, "/dev/null", /*network=*/-1);
+    const absl::Status done = Ip(step, "/dev/null");
     if (done.ok()) continue;
     return absl::FailedPreconditionError(
         absl::StrCat(done.message(), " (Debian's package iproute2, and a kernel with veth)"));
@@ -78,6 +78,7 @@ absl::StatusOr<std::unique_ptr<LocalNetwork>> LocalNetwork::Make(const std::vect
   const absl::StatusOr<int> router = OpenNetwork();
   if (!router.ok()) return router.status();
   absl::Status status;
+  // Not by ip-netns, whose names all of the machine would see.
   for (const ZoneId& zone : zones) {
     if (::unshare(CLONE_NEWNET) != 0) {
       status = absl::UnavailableError(
@@ -112,19 +113,15 @@ absl::Status LocalNetwork::Connect(const Zone& zone) {
                      "/fd/", zone.network),
         absl::StrCat("addr add ", router, " peer ", host, " dev ", link),
         absl::StrCat("link set ", link, " up")}) {
-    FOREBAY_RETURN_IF_ERROR(Run(step));
+    FOREBAY_RETURN_IF_ERROR(Ip(step, log_));
   }
   for (const std::string& step :
        {std::string("link set lo up"),
         absl::StrCat("addr add ", host, " peer ", router, " dev uplink"),
         std::string("link set uplink up"), absl::StrCat("route add default via ", router)}) {
-    FOREBAY_RETURN_IF_ERROR(Run(step, zone.network));
+    FOREBAY_RETURN_IF_ERROR(Ip(step, log_, zone.network));
   }
   return absl::OkStatus();
-}
-
-absl::Status LocalNetwork::Run(const std::string& ip_arguments, int network) const {
-  return Ip(ip_arguments, log_, network);
 }
 
 size_t LocalNetwork::IndexOf(const ZoneId& zone) const {
@@ -145,8 +142,9 @@ absl::Status LocalNetwork::SetCut(const ZoneId& name, bool outgoing, bool incomi
   const auto set = [&](bool& is, bool wanted, size_t preference, const std::string& from,
                        const std::string& to) -> absl::Status {
     if (is == wanted) return absl::OkStatus();
-    FOREBAY_RETURN_IF_ERROR(Run(absl::StrCat("rule ", wanted ? "add" : "del", " pref ", preference,
-                                             " from ", from, " to ", to, " blackhole")));
+    FOREBAY_RETURN_IF_ERROR(Ip(absl::StrCat("rule ", wanted ? "add" : "del", " pref ", preference,
+                                            " from ", from, " to ", to, " blackhole"),
+                               log_));
     is = wanted;
     return absl::OkStatus();
   };

@@ -44,7 +44,6 @@ class LocalNetwork {
 
   explicit LocalNetwork(std::string log) : log_(std::move(log)) {}
   absl::Status Connect(const Zone& zone);
-  absl::Status Run(const std::string& ip_arguments, int network = -1) const;
   size_t IndexOf(const ZoneId& zone) const;
 
   const std::string log_;

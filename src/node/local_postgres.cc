@@ -60,15 +60,10 @@ absl::StatusOr<std::unique_ptr<LocalPostgres>> LocalPostgres::Start(std::string 
     std::filesystem::permissions(drill, std::filesystem::perms::others_exec,
                                  std::filesystem::perm_options::add, error);
   }
-  auto init = ChildProcess::Start(
+  FOREBAY_RETURN_IF_ERROR(RunCommand(
       {.command = AsOwner({postgres->programs_ + "/initdb", "-D", postgres->folder_ + "/data", "-U",
                            kOwner, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"}),
-       .log = postgres->Log(),
-       .talk = false});
-  if (!init.ok()) return init.status();
-  if (!(*init)->WaitForEnd(kStartLimit) || (*init)->HowItEnded() != "exit code 0") {
-    return absl::UnavailableError("initdb failed; see " + postgres->Log());
-  }
+       .log = postgres->Log()}));
   FOREBAY_RETURN_IF_ERROR(postgres->Launch());
   FOREBAY_RETURN_IF_ERROR(postgres->WaitUntilReady());
   return postgres;
