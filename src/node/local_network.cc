@@ -49,8 +49,9 @@ absl::Status SetUpRouter() {
         "rule add pref 1 from 10.76.0.1 to 10.76.0.2 blackhole", "rule del pref 1"}) {
     const absl::Status done = Ip(step, "/dev/null");
     if (done.ok()) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat(done.message(), " (Debian's package iproute2, and a kernel with veth)"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "'ip ", step, "' failed: it needs Debian's package iproute2, and a kernel with ",
+        "veth and policy routing"));
   }
   return absl::OkStatus();
 }
