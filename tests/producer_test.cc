@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "base/checksum.h"
 #include "support/fake_cluster.h"
 #include "support/sim_executor.h"
 
@@ -228,6 +229,54 @@ TEST_F(ProducerTest, AsksTheNextReplicaToTakeOverAfter300Ms) {
   EXPECT_EQ(cluster_->asks[0].epoch, Epoch(1));
   ASSERT_TRUE(RunUntilTold(20, absl::Milliseconds(500)));
   EXPECT_EQ(StoredIn(0), Range(0, 20));
+}
+
+// An owner that answers for others has much to do; whoever took over would have more
+// (busy-is-not-gone).
+TEST_F(ProducerTest, AsksNobodyForSecondsWhileTheOwnerIsOfUseToOtherPartitions) {
+  Start(OneEventBlocks(), 4);  // of the first and the last a1 is the owner
+  cluster_->stuck = {0};
+  std::vector<std::string> keys(4);
+  for (int i = 0; keys[0].empty() || keys[3].empty(); i++) {
+    keys[Crc32c(absl::StrCat(i)) % 4] = absl::StrCat(i);
+  }
+  Append(0, keys[0]);
+  const auto go_on = [&](int from, int to) {
+    for (int i = from; i < to; i++) {
+      Append(i, keys[3]);
+      simulation_.RunFor(absl::Milliseconds(100));
+    }
+  };
+  go_on(1, 30);
+  EXPECT_TRUE(cluster_->asks.empty());
+  EXPECT_EQ(producer_->stats().blocks_retried, 0u);
+  go_on(30, 34);  // but it is not put off for ever
+  ASSERT_FALSE(cluster_->asks.empty());
+  EXPECT_EQ(cluster_->asks[0].partition.index, 0u);
+}
+
+// What was only slow, and not lost, would come again and again.
+TEST_F(ProducerTest, SendsAgainLessOftenEachTime) {
+  Start(OneEventBlocks());
+  cluster_->take_over_when_asked = false;
+  cluster_->losing_answers = {NodeId("a1")};
+  Append(0);
+  simulation_.RunFor(absl::Milliseconds(1500));
+  EXPECT_EQ(cluster_->seen.size(), 2u);
+  simulation_.RunFor(absl::Seconds(14));
+  EXPECT_EQ(cluster_->seen.size(), 5u);  // after 1, 3, 7 and 15 s
+}
+
+TEST_F(ProducerTest, SendsNoMoreAtOnceThanAnOwnerHasRoomFor) {
+  Start(OneEventBlocks());
+  cluster_->latency = absl::Milliseconds(20);
+  cluster_->waiting_blocks_max = 4;
+  AppendMany(0, 400);
+  ASSERT_TRUE(RunUntilTold(400));
+  EXPECT_EQ(Count(Outcome::kAcknowledged), 400u);
+  EXPECT_EQ(StoredIn(0), Range(0, 400));
+  // With sixteen at once, each of them would be sent three times more.
+  EXPECT_LT(producer_->stats().blocks_retried, 100u);
 }
 
 // G7: there is nothing to wait for where nobody listens. One broken connection is not that yet.

@@ -177,6 +177,14 @@ TEST(MessageWire, ReadsTheGoldenMessagesOfVersion1) {
   EXPECT_EQ(read, messages.size());
 }
 
+TEST(MessageWire, BringsBackThatAHeartbeatIsHeard) {  // not in the first messages
+  v1::PeerMessage wire;
+  ToWire(Heartbeat{ProcessLife(20), true}, wire);
+  const absl::StatusOr<Message> back = FromWire(wire);
+  ASSERT_TRUE(back.ok());
+  EXPECT_TRUE(std::get<Heartbeat>(*back).hears_you);
+}
+
 TEST(MessageWire, BringsBackTheVersionThatACopyWasAskedAt) {  // not in the first messages
   CopyReply reply;
   reply.chain_version = 21;

@@ -144,8 +144,9 @@ class OneNode {
     const double before = ResidentBytes();
     ReplicatorOptions options;
     options.self = self();
-    replicator_.emplace(ReplicatorParts{clock_, executor_, executor_, *store_, metadata_, peers_},
-                        Random(1), options);
+    replicator_.emplace(
+        ReplicatorParts{clock_, executor_, executor_, *store_, metadata_, peers_, liveness_},
+        Random(1), options);
     replicator_->Start({});
     for (const NodeRecord& node : fleet_.nodes()) {
       if (node.id != self().id) replicator_->SetAlive(node.id, node.life, true);
@@ -219,6 +220,7 @@ class OneNode {
   std::unique_ptr<MemoryWalStore> store_;
   PlainMetadata metadata_{executor_};
   AgreeingPeers peers_;
+  LivenessMonitor liveness_{clock_, executor_, peers_, ProcessLife(1), {}};  // OneNode says who is
   std::optional<Replicator> replicator_;
 };
 

@@ -128,8 +128,8 @@ class NodeAssembly::Impl {
   std::unique_ptr<GrpcTransport> heartbeats_;
   std::unique_ptr<RpcServer> server_;
   std::unique_ptr<StreamDirectory> streams_;
-  std::unique_ptr<Replicator> replicator_;
   std::unique_ptr<LivenessMonitor> liveness_;
+  std::unique_ptr<Replicator> replicator_;
   std::unique_ptr<PeerBook> peers_;
   std::unique_ptr<GrpcIngestLink> link_;
   std::unique_ptr<Appenders> appenders_;
@@ -257,11 +257,11 @@ void NodeAssembly::Impl::StartReplication() {
   for (const SinkBinding& sink : options_.sinks) {
     options.essential_streams.insert(DeadLetterStream(sink.stream));
   }
-  replicator_ = std::make_unique<Replicator>(
-      ReplicatorParts{clock_, loop_, read_loop_, *store_, *metadata_, *messages_},
-      Random::FromSystem(), std::move(options));
   liveness_ = std::make_unique<LivenessMonitor>(clock_, heartbeat_loop_, *heartbeats_, self_.life,
                                                 options_.liveness);
+  replicator_ = std::make_unique<Replicator>(
+      ReplicatorParts{clock_, loop_, read_loop_, *store_, *metadata_, *messages_, *liveness_},
+      Random::FromSystem(), std::move(options));
   liveness_->Start([this](const NodeId& node, ProcessLife life, bool alive) {
     Log(alive ? LogLevel::kInfo : LogLevel::kWarning,
         absl::StrCat("node ", node.value(), alive ? " is there" : " does not answer"));

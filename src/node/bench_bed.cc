@@ -116,7 +116,7 @@ absl::StatusOr<std::unique_ptr<BenchLoad>> BenchBed::Connect(double rate) {
                         .stream = stream_.name,
                         .producers = options_.producers,
                         .rate = rate,
-                        .in_flight = options_.in_flight};
+                        .in_flight = options_.InFlight(source_.bytes_mean())};
   if (cluster_ != nullptr) load.nodes.addresses = cluster_->addresses();
   return BenchLoad::Connect(load, source_, clock_);
 }

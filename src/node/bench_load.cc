@@ -16,7 +16,9 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(1);
 // Appended in one call, so that the bench measures the nodes more than itself.
-constexpr uint64_t kCallEvents = 256;
+constexpr uint64_t kCallEventsMax = 256;
+// Where fewer are in flight, they are in so many calls.
+constexpr uint64_t kCallsInFlight = 8;
 // Of the open loop, before it looks whether it is to stop.
 constexpr uint64_t kTurnEvents = 1024;
 
@@ -41,7 +43,8 @@ class BenchLoad::Producer {
         source_(source),
         clock_(clock),
         rate_(options.rate / options.producers),
-        in_flight_max_(std::max<uint64_t>(options.in_flight / options.producers, kCallEvents)),
+        in_flight_max_(std::max<uint64_t>(options.in_flight / options.producers, 1)),
+        call_events_(std::clamp<uint64_t>(in_flight_max_ / kCallsInFlight, 1, kCallEventsMax)),
         executor_("bench") {}
 
   void Start(uint64_t first_event) {
@@ -104,13 +107,13 @@ class BenchLoad::Producer {
     while (true) {
       {
         MutexLock lock(mutex_);
-        while (!stopping_ && in_flight_ + kCallEvents > in_flight_max_) changed_.Wait(mutex_);
+        while (!stopping_ && in_flight_ + call_events_ > in_flight_max_) changed_.Wait(mutex_);
         if (stopping_) return;
-        in_flight_ += kCallEvents;
+        in_flight_ += call_events_;
       }
       std::vector<Event> events;
-      events.reserve(kCallEvents);
-      for (uint64_t i = 0; i < kCallEvents; ++i) events.push_back(source_.At(next_event_++));
+      events.reserve(call_events_);
+      for (uint64_t i = 0; i < call_events_; ++i) events.push_back(source_.At(next_event_++));
       const absl::Time sent = clock_.Now();
       client_->Append(std::move(events), [this, sent](absl::Span<const AppendResult> results) {
         const absl::Time now = clock_.Now();
@@ -146,6 +149,7 @@ class BenchLoad::Producer {
   Clock& clock_;
   const double rate_;
   const uint64_t in_flight_max_;
+  const uint64_t call_events_;
   absl::Time start_;
   uint64_t next_event_ = 0;  // these two: the executor's
   uint64_t due_ = 0;

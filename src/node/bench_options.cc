@@ -14,6 +14,9 @@ namespace {
 constexpr uint64_t kEventBytesMin = 100;
 constexpr uint64_t kEventBytesMax = 1'000'000;
 constexpr uint64_t kWeightMax = 1'000'000;
+constexpr uint64_t kInFlight = 20'000;
+// More than the nodes' windows hold would only wait in the clients.
+constexpr double kInFlightBytesMax = 128 << 20;
 
 absl::Status Wrong(const std::string& message) { return absl::InvalidArgumentError(message); }
 
@@ -116,6 +119,11 @@ bool BenchOptions::Has(BenchPhase phase) const {
   return std::find(phases.begin(), phases.end(), phase) != phases.end();
 }
 
+uint64_t BenchOptions::InFlight(double event_bytes_mean) const {
+  const auto fits = static_cast<uint64_t>(kInFlightBytesMax / event_bytes_mean);
+  return in_flight.value_or(std::clamp(fits, static_cast<uint64_t>(producers), kInFlight));
+}
+
 absl::StatusOr<std::vector<BenchPhase>> ParsePhases(const std::string& text) {
   return ParseWords<BenchPhase>(text, "phase",
                                 {BenchPhase::kClosed, BenchPhase::kOpen, BenchPhase::kBacklog,
@@ -152,8 +160,8 @@ absl::Status Check(const BenchOptions& options) {
                               "sqlite:FILE"));
   }
   const auto producers = static_cast<uint64_t>(options.producers);
-  if (options.in_flight < producers) {
-    return Wrong(absl::StrCat("--in-flight is ", options.in_flight, " events of ", producers,
+  if (options.in_flight.value_or(producers) < producers) {
+    return Wrong(absl::StrCat("--in-flight is ", *options.in_flight, " events of ", producers,
                               " producers: give at least one for each"));
   }
   return absl::OkStatus();

@@ -40,7 +40,8 @@ struct BenchOptions {
   int producers = 4;
   uint32_t partitions = 6;  // of nodes of the bench's own
   double rate = 5000;       // of the open loop, and of live traffic
-  uint64_t in_flight = 20'000;
+  // Of all producers, closed loop only. Nothing: 20'000, or fewer if they are large.
+  std::optional<uint64_t> in_flight;
   absl::Duration warm_up = absl::Seconds(2);
   absl::Duration measured = absl::Seconds(10);
   uint64_t backlog_bytes = uint64_t{256} << 20;
@@ -51,6 +52,7 @@ struct BenchOptions {
 
   bool own_nodes() const { return nodes.addresses.empty(); }
   bool Has(BenchPhase phase) const;
+  uint64_t InFlight(double event_bytes_mean) const;
 };
 
 // "closed,open"; in the order in which they run, each once. The errors of these say what to write.

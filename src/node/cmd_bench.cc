@@ -224,10 +224,9 @@ void AddLoadOptions(CLI::App& command, BenchOptions& options) {
       ->capture_default_str();
   command
       .add_option("--in-flight", options.in_flight,
-                  "Events not acknowledged yet, of all producers, without a rate; at least 256 of "
-                  "each")
+                  "Events not acknowledged yet, of all producers, without a rate")
       ->check(CLI::Range(uint64_t{1}, uint64_t{100'000'000}))
-      ->capture_default_str();
+      ->default_str("20000, at most 128 MiB");
   AddDurationOption(command, "--warm-up", options.warm_up, "Not measured");
   AddDurationOption(command, "--time", options.measured,
                     "Measured, for each load; in catch-up before the sink is back");

@@ -14,10 +14,15 @@ namespace {
 // An owner that is of no use for so long is in trouble: a client that cannot reach the owner for
 // 300 ms asks the next replica to take over (design.md section 6, "Liveness").
 constexpr absl::Duration kTroubleAfter = absl::Milliseconds(300);
+// Unless it is of use to other partitions: then it only has more to do than it can
+// (busy-is-not-gone).
+constexpr absl::Duration kBusyTroubleAfter = absl::Seconds(3);
 // So often in a row nobody was at the owner's address: then there is no need to wait that long.
 constexpr int kUnreachableMax = 2;
-// Without any answer, and without news of another owner. Messages may be lost without a trace.
+// Without any answer, and without news of another owner: messages may be lost without a trace.
+// Doubles each time, as it may also be the load that takes long.
 constexpr absl::Duration kSendAgainAfter = absl::Seconds(1);
+constexpr int kSendAgainDoublings = 4;
 constexpr absl::Duration kSayEvery = absl::Seconds(10);
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(5);
 constexpr int kBackoffDoublings = 5;  // up to 160 ms
@@ -36,6 +41,7 @@ AppendResult NotStored(absl::Status status) {
 PartitionSender::PartitionSender(SenderContext& context, PartitionId partition)
     : context_(context),
       partition_(std::move(partition)),
+      window_(Producer::kWindowBlocks),
       producer_epoch_(context.batch.producer_epoch) {}
 
 Task PartitionSender::Guarded(absl::AnyInvocable<void()> task) {
@@ -46,6 +52,13 @@ Task PartitionSender::Guarded(absl::AnyInvocable<void()> task) {
 
 bool PartitionSender::well(absl::Time now) const {
   return !route_.owner.empty() && failures_ == 0 && broken_.ok() && !Quiet(kTroubleAfter, now);
+}
+
+bool PartitionSender::InTrouble(absl::Time now) const {
+  if (!Quiet(kTroubleAfter, now)) return false;
+  const auto useful = context_.useful_at.find(route_.owner);
+  const bool busy = useful != context_.useful_at.end() && now - useful->second < kTroubleAfter;
+  return !busy || Quiet(kBusyTroubleAfter, now);
 }
 
 void PartitionSender::Add(AppendItem item, absl::Time now) {
@@ -83,12 +96,13 @@ void PartitionSender::Pump() {
   if (Idle()) return;
   if (route_.owner.empty()) return context_.refresh_routes();
   if (context_.clock.Now() < resume_at_) return;
+  const auto window = static_cast<size_t>(window_);
   while (true) {
-    while (next_to_send_ < blocks_.size()) {
+    while (next_to_send_ < std::min(blocks_.size(), window)) {
       Sent& sent = blocks_[next_to_send_++];
       if (!sent.settled) Send(sent);
     }
-    if (blocks_.size() >= Producer::kWindowBlocks || batches_.empty()) return;
+    if (blocks_.size() >= window || batches_.empty()) return;
     if (!BatchMayLeave()) return ArmLinger();
     Seal();
   }
@@ -126,14 +140,20 @@ void PartitionSender::Send(Sent& sent) {
   (sent.attempts == 0 ? context_.counters.blocks_sent : context_.counters.blocks_retried)++;
   sent.attempts++;
   sent.open_attempts++;
+  sent.generation = generation_;
   context_.link.SendBlock(route_.owner, partition_, sent.block,
-                          [this, alive = std::weak_ptr<bool>(alive_), number = sent.number,
-                           generation = generation_](AppendResult result) {
-                            if (!alive.expired()) OnAnswer(number, generation, std::move(result));
+                          [this, alive = std::weak_ptr<bool>(alive_), node = route_.owner,
+                           number = sent.number, generation = generation_](AppendResult result) {
+                            if (alive.expired()) return;
+                            OnAnswer(node, number, generation, std::move(result));
                           });
 }
 
-void PartitionSender::OnAnswer(uint64_t number, uint64_t generation, AppendResult result) {
+void PartitionSender::OnAnswer(const NodeId& node, uint64_t number, uint64_t generation,
+                               AppendResult result) {
+  if (result.outcome == Outcome::kAcknowledged || absl::IsResourceExhausted(result.status)) {
+    context_.useful_at[node] = context_.clock.Now();
+  }
   const auto at = std::find_if(blocks_.begin(), blocks_.end(),
                                [&](const Sent& sent) { return sent.number == number; });
   if (at == blocks_.end() || at->settled) return;
@@ -143,10 +163,10 @@ void PartitionSender::OnAnswer(uint64_t number, uint64_t generation, AppendResul
       return;
     case Outcome::kNotStored:
       at->open_attempts--;
-      if (generation == generation_) OnNotStored(*at, result.status);
-      return;
+      if (generation != at->generation) return;
+      return OnNotStored(static_cast<size_t>(at - blocks_.begin()), result.status);
     case Outcome::kUnknown:
-      if (generation != generation_) return;
+      if (generation != at->generation) return;
       NoteReach(result.status);
       context_.refresh_routes();
       Rewind(Backoff(result.status));
@@ -157,8 +177,10 @@ void PartitionSender::OnAnswer(uint64_t number, uint64_t generation, AppendResul
 void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
   failures_ = 0;
   unreachable_ = 0;
+  unanswered_rounds_ = 0;
   sequence_refusals_ = 0;
   ask_next_ = 0;
+  window_ = std::min(window_ + 1 / window_, double{Producer::kWindowBlocks});
   last_refusal_ = absl::OkStatus();
   quiet_since_ = last_settled_ = context_.clock.Now();
   sent.settled = true;
@@ -174,10 +196,10 @@ void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
   Pump();
 }
 
-void PartitionSender::OnNotStored(const Sent& sent, const absl::Status& status) {
+void PartitionSender::OnNotStored(size_t index, const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kFailedPrecondition:
-      return OnSequenceRefused(sent, status);
+      return OnSequenceRefused(blocks_[index], status);
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnauthenticated:
@@ -185,15 +207,23 @@ void PartitionSender::OnNotStored(const Sent& sent, const absl::Status& status) 
       FailSealed(status);
       return Pump();
     case absl::StatusCode::kResourceExhausted:
-      quiet_since_ = context_.clock.Now();  // busy, but alive
-      last_refusal_ = status;
-      return Rewind(Backoff(status));
+      return OnBusy(index, status);
     default:
       last_refusal_ = status;
       NoteReach(status);
       context_.refresh_routes();
       return Rewind(Backoff(status));
   }
+}
+
+// The owner is alive and keeps what it took of the blocks before. To send all that again and again
+// would take away what it is short of: fewer go at once, until it has answered for some (additive
+// increase, multiplicative decrease, as TCP does: RFC 5681 section 3.1).
+void PartitionSender::OnBusy(size_t index, const absl::Status& status) {
+  quiet_since_ = context_.clock.Now();
+  last_refusal_ = status;
+  window_ = std::max(window_ / 2, 1.0);
+  Rewind(Backoff(status), index);
 }
 
 void PartitionSender::OnSequenceRefused(const Sent& sent, const absl::Status& status) {
@@ -211,9 +241,10 @@ void PartitionSender::OnSequenceRefused(const Sent& sent, const absl::Status& st
   Pump();
 }
 
-void PartitionSender::Rewind(absl::Duration wait) {
+void PartitionSender::Rewind(absl::Duration wait, size_t first) {
   generation_++;
-  next_to_send_ = 0;
+  next_to_send_ = std::min(next_to_send_, first);
+  for (size_t i = next_to_send_; i < blocks_.size(); i++) blocks_[i].generation = 0;
   sent_again_at_ = context_.clock.Now();
   resume_at_ = sent_again_at_ + wait;
   if (wait <= absl::ZeroDuration()) return Pump();
@@ -233,9 +264,10 @@ bool PartitionSender::SetRoute(const Route& route) {
   const bool newer = route.epoch > route_.epoch;
   const bool moved = route.owner != route_.owner;
   route_ = route;
-  if (moved || (newer && Quiet(kTroubleAfter, now))) {
+  if (moved || (newer && InTrouble(now))) {
     ask_next_ = 0;
     unreachable_ = 0;
+    unanswered_rounds_ = 0;
     if (!Idle()) quiet_since_ = now;
     Rewind(absl::ZeroDuration());
   }
@@ -246,10 +278,12 @@ void PartitionSender::Tick() {
   GiveUpOld();
   const absl::Time now = context_.clock.Now();
   SayWhatWaits(now);
-  if (Idle() || !broken_.ok() || !Quiet(kTroubleAfter, now)) return;
+  if (Idle() || !broken_.ok() || !InTrouble(now)) return;
   context_.refresh_routes();
   AskToTakeOver();
-  if (next_to_send_ > 0 && now - std::max(sent_again_at_, quiet_since_) >= kSendAgainAfter) {
+  const absl::Duration patience = kSendAgainAfter * (1 << unanswered_rounds_);
+  if (next_to_send_ > 0 && now - std::max(sent_again_at_, quiet_since_) >= patience) {
+    unanswered_rounds_ = std::min(unanswered_rounds_ + 1, kSendAgainDoublings);
     Rewind(absl::ZeroDuration());
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct SenderContext {
   absl::AnyInvocable<void()> refresh_routes;
   // So many bytes have been settled.
   absl::AnyInvocable<void(size_t bytes)> settled;
+  // When a node was last of use to one of the senders: it took a block, or was too busy to.
+  std::map<NodeId, absl::Time> useful_at = {};
   // When one of the senders last said that something waits.
   absl::Time said_at = absl::InfinitePast();
 };
@@ -78,6 +81,7 @@ class PartitionSender {
     Block block;
     std::vector<Waiting> waiting;  // for its events
     int attempts = 0;
+    uint64_t generation = 0;  // of the last attempt, or 0: its answer does not count any more
     // Attempts that were not answered "not stored": as long as there is one, it may be stored.
     int open_attempts = 0;
     bool settled = false;
@@ -87,12 +91,13 @@ class PartitionSender {
   void Seal();
   void Send(Sent& sent);
   void ArmLinger();
-  void OnAnswer(uint64_t number, uint64_t generation, AppendResult result);
+  void OnAnswer(const NodeId& node, uint64_t number, uint64_t generation, AppendResult result);
   void OnAcknowledged(Sent& sent, AppendResult result);
-  void OnNotStored(const Sent& sent, const absl::Status& status);
+  void OnNotStored(size_t index, const absl::Status& status);
   void OnSequenceRefused(const Sent& sent, const absl::Status& status);
-  // Sends again from the oldest unsettled block on, after `wait`.
-  void Rewind(absl::Duration wait);
+  // Sends again from the oldest unsettled block on, or from blocks_[first] on, after `wait`.
+  void Rewind(absl::Duration wait, size_t first = 0);
+  void OnBusy(size_t index, const absl::Status& status);
   absl::Duration Backoff(const absl::Status& status);
   void NoteReach(const absl::Status& status);
   void AskToTakeOver();
@@ -109,6 +114,7 @@ class PartitionSender {
   void StartNewRun();
   bool Idle() const { return blocks_.empty() && batches_.empty(); }
   bool Quiet(absl::Duration time, absl::Time now) const { return now - quiet_since_ >= time; }
+  bool InTrouble(absl::Time now) const;
   Task Guarded(absl::AnyInvocable<void()> task);
 
   SenderContext& context_;
@@ -121,6 +127,7 @@ class PartitionSender {
   bool linger_armed_ = false;
 
   std::deque<Sent> blocks_;  // not settled, oldest first; at most Producer::kWindowBlocks
+  double window_;            // so many of them may be on their way
   size_t next_to_send_ = 0;  // index in blocks_
   uint64_t next_number_ = 0;
   uint64_t producer_epoch_;
@@ -129,11 +136,12 @@ class PartitionSender {
   absl::Time last_settled_ = absl::InfiniteFuture();
   absl::Status broken_;  // this producer can append no more
 
-  uint64_t generation_ = 0;  // rises with every rewind; only answers to the latest one count
+  uint64_t generation_ = 1;  // rises with every rewind
   absl::Time resume_at_ = absl::InfinitePast();
   // The owner has been of no use since, although something was sent, or should have been.
   absl::Time quiet_since_ = absl::InfiniteFuture();
   absl::Time sent_again_at_ = absl::InfinitePast();
+  int unanswered_rounds_ = 0;  // sent again without any answer, since the last acknowledgement
   absl::Time asked_at_ = absl::InfinitePast();
   size_t ask_next_ = 0;
   int failures_ = 0;           // since the last acknowledgement

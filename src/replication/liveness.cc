@@ -3,6 +3,8 @@
 #include <map>
 #include <utility>
 
+#include "runtime/mutex.h"
+
 namespace forebay {
 
 // Confined to the executor, once started.
@@ -19,8 +21,8 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
         [weak = weak_from_this(), &executor = executor_](const NodeId& from, Message message) {
           const auto* heartbeat = std::get_if<Heartbeat>(&message);
           if (heartbeat == nullptr) return;
-          executor.Post([weak, from, life = heartbeat->life] {
-            if (const auto impl = weak.lock()) impl->OnHeartbeat(from, life);
+          executor.Post([weak, from, heartbeat = *heartbeat] {
+            if (const auto impl = weak.lock()) impl->OnHeartbeat(from, heartbeat);
           });
         });
     Tick();
@@ -30,6 +32,13 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
   void Stop() { stopped_ = true; }
   Executor& executor() { return executor_; }
 
+  // Any thread.
+  absl::Time LastAnswer(const NodeId& node) const {
+    MutexLock lock(mutex_);
+    const auto found = last_answers_.find(node);
+    return found == last_answers_.end() ? absl::InfinitePast() : found->second;
+  }
+
  private:
   struct Peer {
     ProcessLife life;
@@ -37,12 +46,22 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
     bool alive = false;
   };
 
-  void OnHeartbeat(const NodeId& from, ProcessLife life) {
+  void OnHeartbeat(const NodeId& from, const Heartbeat& heartbeat) {
     if (stopped_) return;
+    const absl::Time now = clock_.Now();
     Peer& peer = heard_[from];
-    const bool news = !peer.alive || peer.life != life;
-    peer = {life, clock_.Now(), true};
-    if (news) changed_(from, life, true);
+    const bool news = !peer.alive || peer.life != heartbeat.life;
+    peer = {heartbeat.life, now, true};
+    if (heartbeat.hears_you) {
+      MutexLock lock(mutex_);
+      last_answers_[from] = now;
+    }
+    if (news) changed_(from, heartbeat.life, true);
+  }
+
+  bool HeardLately(const NodeId& node, absl::Time now) const {
+    const auto found = heard_.find(node);
+    return found != heard_.end() && now - found->second.heard <= kHeardLately;
   }
 
   void Tick() {
@@ -51,7 +70,8 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
     // If this process stood still, its peers' heartbeats may still be waiting to be read.
     const absl::Duration stall = now - last_tick_ - options_.heartbeat_every;
     last_tick_ = now;
-    for (const NodeId& peer : peers_) transport_.Send(peer, Heartbeat{self_});
+    for (const NodeId& peer : peers_)
+      transport_.Send(peer, Heartbeat{self_, HeardLately(peer, now)});
     for (auto& [node, peer] : heard_) {
       if (stall > options_.heartbeat_every) peer.heard += stall;
       if (!peer.alive || now - peer.heard <= options_.suspect_after) continue;
@@ -73,6 +93,8 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
   std::map<NodeId, Peer> heard_;
   absl::Time last_tick_;
   bool stopped_ = false;
+  mutable Mutex mutex_;
+  std::map<NodeId, absl::Time> last_answers_ ABSL_GUARDED_BY(mutex_);
 };
 
 LivenessMonitor::LivenessMonitor(Clock& clock, Executor& executor, Transport& transport,
@@ -90,6 +112,8 @@ void LivenessMonitor::SetPeers(std::vector<NodeId> peers) {
   impl_->executor().Post(
       [impl = impl_, peers = std::move(peers)]() mutable { impl->SetPeers(std::move(peers)); });
 }
+
+absl::Time LivenessMonitor::LastAnswer(const NodeId& node) const { return impl_->LastAnswer(node); }
 
 void LivenessMonitor::Stop() {
   impl_->executor().Post([impl = impl_] { impl->Stop(); });

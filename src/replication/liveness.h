@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
 #include "forebay/clock.h"
 #include "forebay/ids.h"
 #include "forebay/options.h"
@@ -30,6 +31,13 @@ class LivenessMonitor {
   void SetPeers(std::vector<NodeId> peers);
   // No callback begins after the tasks now on the executor have run.
   void Stop();
+
+  // When a heartbeat last came that said that ours arrive there too. The peer is there then,
+  // however long its replies take. Any thread.
+  absl::Time LastAnswer(const NodeId& node) const;
+
+  // A heartbeat that came within this is one that was heard lately.
+  static constexpr absl::Duration kHeardLately = absl::Milliseconds(250);
 
  private:
   class Impl;

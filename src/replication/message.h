@@ -122,6 +122,7 @@ struct HandOver {
 // Sent on a transport of its own, every LivenessOptions::heartbeat_every.
 struct Heartbeat {
   ProcessLife life;
+  bool hears_you = false;  // within LivenessMonitor::kHeardLately
 };
 
 using Message =

@@ -58,6 +58,7 @@ NodeState::NodeState(const ReplicatorParts& parts, Random random, ReplicatorOpti
       store_(parts.store),
       metadata_(parts.metadata),
       transport_(parts.transport),
+      liveness_(parts.liveness),
       options_(std::move(options)),
       replica_(options_.self.id, store_.marker().incarnation, store_.content_at_open()),
       disk_(options_.disk, options_.data_directory),

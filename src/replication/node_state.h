@@ -109,6 +109,8 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   const NodeRecord* Record(const NodeId& node) const;
   // It sends heartbeats, from the life that is registered.
   bool IsAlive(const NodeId& node) const;
+  // See LivenessMonitor::LastAnswer.
+  absl::Time LastAnswer(const NodeId& node) const { return liveness_.LastAnswer(node); }
   // The process that opened the segment is gone for sure, or seems to be.
   bool OwnerSeemsGone(const Segment& segment) const;
   // Alive and not draining; this node among them. Those that leave come last. Valid until a node
@@ -164,6 +166,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   WalStore& store_;
   MetadataStore& metadata_;
   Transport& transport_;
+  const LivenessMonitor& liveness_;
   ReplicatorOptions options_;
   ReplicaCore replica_;
   DiskWatch disk_;

@@ -285,7 +285,7 @@ void PartitionDriver::OnTick() {
   if (repair_ != nullptr) repair_->OnTick(now, out);
   if (sealer_ != nullptr) sealer_->OnTick(node_.LiveNodes(), now, out);
   AfterSealerStep(std::move(out));
-  if (probe_.has_value() && now >= probe_->deadline) EndProbe(false);
+  if (probe_.has_value() && ProbeIsOver(now)) EndProbe(false);
   if (hand_over_.has_value()) PursueHandOver();
 }
 

@@ -57,7 +57,7 @@ class PartitionDriver {
   };
   struct ProbeRound {
     Epoch epoch;
-    absl::Time deadline;
+    absl::Time asked;
     std::vector<StatusCallback> done;
   };
   struct HandOverRound {
@@ -103,6 +103,7 @@ class PartitionDriver {
   void ProposeTakeover();
   void EndAttempt();
   void WarnOfTakeover();
+  bool ProbeIsOver(absl::Time now) const;
   void EndProbe(bool owns);
   void FinishProbe(absl::Status status);
   void SurveyRoll();

@@ -13,6 +13,9 @@ namespace {
 
 // An owner that is there answers a probe within a round trip; this allows for a busy machine.
 constexpr absl::Duration kProbeLimit = absl::Milliseconds(150);
+// One with more to do than it can do answers late, but still sends heartbeats: to take its
+// partitions away would only add to the load (busy-is-not-gone).
+constexpr absl::Duration kBusyProbeLimit = absl::Seconds(2);
 constexpr absl::Duration kAttemptLimit = absl::Seconds(3);
 constexpr absl::Duration kWarnEvery = absl::Seconds(30);
 // A partition that never had an owner waits this long for zones that are registered but not up.
@@ -172,13 +175,20 @@ void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
     done(absl::OkStatus());
   } else {
     if (!probe_.has_value()) {
-      probe_ = ProbeRound{Last().epoch, node_.Now() + kProbeLimit, {}};
+      probe_ = ProbeRound{Last().epoch, node_.Now(), {}};
       Outbox out;
       out.Send(Last().owner, Probe{id_, Last().epoch});
       node_.Send(std::move(out));
     }
     probe_->done.push_back(std::move(done));
   }
+}
+
+bool PartitionDriver::ProbeIsOver(absl::Time now) const {
+  const absl::Duration waited = now - probe_->asked;
+  if (waited < kProbeLimit || waited >= kBusyProbeLimit) return waited >= kProbeLimit;
+  const absl::Time answer = node_.LastAnswer(Last().owner);
+  return answer <= probe_->asked || now - answer > LivenessMonitor::kHeardLately;
 }
 
 void PartitionDriver::EndProbe(bool owns) {

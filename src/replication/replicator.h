@@ -17,6 +17,7 @@
 #include "forebay/options.h"
 #include "metadata/metadata_store.h"
 #include "metadata/records.h"
+#include "replication/liveness.h"
 #include "replication/owner_stages.h"
 #include "replication/scrubber.h"
 #include "replication/transport.h"
@@ -87,6 +88,7 @@ struct ReplicatorParts {
   WalStore& store;
   MetadataStore& metadata;
   Transport& transport;
+  const LivenessMonitor& liveness;
 };
 
 // Thread-safe; works on parts.loop only, and calls back there. Stop() before destruction.

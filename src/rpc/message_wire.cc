@@ -180,7 +180,9 @@ struct Encoder {
     out.set_epoch(message.epoch.value());
   }
   void operator()(const Heartbeat& message) {
-    wire.mutable_heartbeat()->set_life(message.life.value());
+    v1::Heartbeat& out = *wire.mutable_heartbeat();
+    out.set_life(message.life.value());
+    out.set_hears_you(message.hears_you);
   }
 };
 
@@ -328,7 +330,7 @@ absl::StatusOr<Message> FromWire(v1::PeerMessage& wire) {
     case v1::PeerMessage::kHandOver:
       return HandOver{PartitionOf(wire.hand_over()), Epoch(wire.hand_over().epoch())};
     case v1::PeerMessage::kHeartbeat:
-      return Heartbeat{ProcessLife(wire.heartbeat().life())};
+      return Heartbeat{ProcessLife(wire.heartbeat().life()), wire.heartbeat().hears_you()};
     case v1::PeerMessage::KIND_NOT_SET:
       break;
   }

@@ -75,7 +75,7 @@ struct Describer {
     return absl::StrCat("hand over ", m.partition.ToString(), " epoch ", m.epoch.value());
   }
   std::string operator()(const Heartbeat& m) const {
-    return absl::StrCat("heartbeat of ", m.life.value());
+    return absl::StrCat("heartbeat of ", m.life.value(), m.hears_you ? " that hears" : "");
   }
 };
 

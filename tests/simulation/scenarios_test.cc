@@ -88,6 +88,36 @@ TEST_F(ScenarioTest, ANodeThatHearsNobodyFencesNobody) {  // G7
   ExpectAllWell();
 }
 
+// To take its partitions away would add to what it, and everybody, has to do (busy-is-not-gone).
+TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitions) {  // hazard 10
+  Begin();
+  const Epoch before = EpochNow();
+  SimNode& owner = Owner();
+  owner.SetBusy(true);
+  NotOwner().replicator()->TakeOver({StreamId("s"), 0}, before, [](const absl::Status&) {});
+  Run(absl::Milliseconds(800));
+  owner.SetBusy(false);
+  Run(absl::Seconds(2));
+  EXPECT_EQ(EpochNow(), before);
+  ExpectAllWell();
+}
+
+// Its heartbeats come, but nothing gets there: nothing speaks for waiting.
+TEST_F(ScenarioTest, AnOwnerThatHearsNobodyIsReplacedWithinASecond) {  // G7
+  Begin();
+  SimNode& owner = Owner();
+  for (SimNode* node : world_->Nodes()) {
+    if (node != &owner) world_->CutLink(node->id(), owner.id(), true);
+  }
+  Run(absl::Seconds(5));
+  EXPECT_NE(world_->Owner(), &owner);
+  EXPECT_LT(world_->TakeLongestGap(), absl::Seconds(1));
+  for (SimNode* node : world_->Nodes()) {
+    if (node != &owner) world_->CutLink(node->id(), owner.id(), false);
+  }
+  ExpectAllWell();
+}
+
 TEST_F(ScenarioTest, AZoneThatDiesWithoutOwningAnythingIsHardlyNoticed) {  // G7
   Begin();
   SimNode& other = NotOwner();

@@ -44,6 +44,9 @@ void SimNode::Start() {
   FOREBAY_CHECK(!life_, "the node runs already");
   life_ = std::make_unique<Life>(*this, ++lives_);
   OpenStore(*life_);
+  life_->monitor =
+      std::make_unique<LivenessMonitor>(life_->clock, life_->liveness_loop, life_->heartbeats,
+                                        life_->life, options_.replicator.liveness);
   StartReplicator(*life_);
   StartLiveness(*life_);
 }
@@ -65,10 +68,10 @@ void SimNode::StartReplicator(Life& life) {
   options.self = {
       options_.id, options_.zone, options_.id.value() + ":1", life.store->marker().incarnation,
       life.life,   false};
-  life.replicator =
-      std::make_unique<Replicator>(ReplicatorParts{life.clock, life.loop, life.reads, *life.store,
-                                                   life.watched_metadata, life.transport},
-                                   Random(random_.Next()), std::move(options));
+  life.replicator = std::make_unique<Replicator>(
+      ReplicatorParts{life.clock, life.loop, life.reads, *life.store, life.watched_metadata,
+                      life.transport, *life.monitor},
+      Random(random_.Next()), std::move(options));
   StartDrain(life);
   Drain* drain = life.drain.get();
   OwnershipListener listener;
@@ -117,8 +120,6 @@ void SimNode::StartLiveness(Life& life) {
   for (const NodeId& peer : options_.peers) addresses[peer] = peer.value() + ":1";
   life.transport.SetPeers(addresses);
   life.heartbeats.SetPeers(addresses);
-  life.monitor = std::make_unique<LivenessMonitor>(life.clock, life.liveness_loop, life.heartbeats,
-                                                   life.life, options_.replicator.liveness);
   Replicator* replicator = life.replicator.get();
   life.monitor->SetPeers(options_.peers);
   life.monitor->Start([replicator](const NodeId& node, ProcessLife life, bool alive) {
@@ -169,6 +170,8 @@ void SimNode::Freeze() {
 void SimNode::Thaw() {
   for (SimExecutor* executor : life_->all) executor->Thaw();
 }
+
+void SimNode::SetBusy(bool busy) { busy ? life_->loop.Freeze() : life_->loop.Thaw(); }
 
 void SimNode::Wipe() {
   FOREBAY_CHECK(!life_, "a running node's disk cannot be wiped");

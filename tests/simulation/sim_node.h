@@ -96,6 +96,8 @@ class SimNode {
   void Stop(std::function<void()> done);
   void Freeze();
   void Thaw();
+  // Its protocol has so much to do that everything waits; its heartbeats go on.
+  void SetBusy(bool busy);
   // Not while it runs.
   void Wipe();
   // Not while it runs: the next start finds damage, and some segments have lost their ends.
@@ -147,9 +149,9 @@ class SimNode {
     MemoryMetadataStore metadata;
     VersionedMetadata versioned_metadata;
     WatchedMetadata watched_metadata;
+    std::unique_ptr<LivenessMonitor> monitor;
     std::unique_ptr<Replicator> replicator;
     std::unique_ptr<Drain> drain;
-    std::unique_ptr<LivenessMonitor> monitor;
   };
 
   void OpenStore(Life& life);

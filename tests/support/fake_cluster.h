@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -45,6 +46,9 @@ class FakeCluster final : public IngestLink {
   std::set<NodeId> dead;            // the connection breaks at once
   std::set<NodeId> silent;          // takes nothing, answers nothing
   std::set<NodeId> losing_answers;  // takes, but answers nothing
+  std::set<uint32_t> stuck;         // partitions of which nothing is taken or answered
+  // An owner's limit: what is taken waits `latency / 2`, and over this much it takes no more.
+  size_t waiting_blocks_max = std::numeric_limits<size_t>::max();
   // Answers in place of the owners', until it is empty. What it answers is not taken.
   std::deque<AppendResult> answers;
   std::deque<absl::Status> describe_answers;
@@ -115,9 +119,14 @@ class FakeCluster final : public IngestLink {
       return Answer(std::move(done),
                     {.outcome = Outcome::kUnknown, .status = absl::UnavailableError("broken")});
     }
-    if (silent.contains(node) || drop_request()) return;
+    if (silent.contains(node) || stuck.contains(partition.index) || drop_request()) return;
+    if (waiting_blocks_ >= waiting_blocks_max) {
+      return Answer(std::move(done), NotStored(absl::ResourceExhaustedError("window_bytes")));
+    }
+    waiting_blocks_++;
     executor_.PostAfter(latency / 2, [this, node, partition, block = std::move(block),
                                       done = std::move(done)]() mutable {
+      waiting_blocks_--;
       AppendResult result = Take(node, partition, block);
       if (!losing_answers.contains(node) && !drop_answer()) Answer(std::move(done), result);
     });
@@ -197,6 +206,7 @@ class FakeCluster final : public IngestLink {
 
   Executor& executor_;
   const StreamId stream_;
+  size_t waiting_blocks_ = 0;
   const std::vector<NodeId> nodes_ = {NodeId("a1"), NodeId("b1"), NodeId("c1")};
   std::map<PartitionId, Log> logs_;
 };
