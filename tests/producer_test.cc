@@ -255,6 +255,18 @@ TEST_F(ProducerTest, AsksNobodyForSecondsWhileTheOwnerIsOfUseToOtherPartitions) 
   EXPECT_EQ(cluster_->asks[0].partition.index, 0u);
 }
 
+// Thousands of calls would be the last thing that the others need.
+TEST_F(ProducerTest, AsksForNoMoreThan64PartitionsAtOnceButForAllInTheEnd) {
+  Start(OneEventBlocks(), 600);
+  cluster_->silent.insert(NodeId("a1"));
+  for (int i = 0; i < 4000; i++) Append(i, absl::StrCat(i));
+  simulation_.RunFor(absl::Milliseconds(500));
+  EXPECT_GT(cluster_->asks.size(), 0u);
+  EXPECT_LE(cluster_->asks.size(), 64u);
+  ASSERT_TRUE(RunUntilTold(4000));
+  EXPECT_EQ(Count(Outcome::kAcknowledged), 4000u);
+}
+
 // What was only slow, and not lost, would come again and again.
 TEST_F(ProducerTest, SendsAgainLessOftenEachTime) {
   Start(OneEventBlocks());

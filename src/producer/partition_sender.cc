@@ -17,6 +17,10 @@ constexpr absl::Duration kTroubleAfter = absl::Milliseconds(300);
 // Unless it is of use to other partitions: then it only has more to do than it can
 // (busy-is-not-gone).
 constexpr absl::Duration kBusyTroubleAfter = absl::Seconds(3);
+// So many partitions of a producer ask in that time, and each less often every time: an owner of
+// thousands may only be busy, and when it is gone its peers know soon by themselves.
+constexpr int kAsksAtOnceMax = 64;
+constexpr int kAskAgainDoublings = 4;
 // So often in a row nobody was at the owner's address: then there is no need to wait that long.
 constexpr int kUnreachableMax = 2;
 // Without any answer, and without news of another owner: messages may be lost without a trace.
@@ -297,11 +301,18 @@ void PartitionSender::NoteReach(const absl::Status& status) {
 
 void PartitionSender::AskToTakeOver() {
   const absl::Time now = context_.clock.Now();
-  if (now - asked_at_ < kTroubleAfter) return;
+  const int rounds = std::clamp(static_cast<int>(ask_next_) - 1, 0, kAskAgainDoublings);
+  if (now - asked_at_ < kTroubleAfter * (1 << rounds)) return;
+  if (now - context_.asks_since >= kTroubleAfter) {
+    context_.asks_since = now;
+    context_.asks = 0;
+  }
+  if (context_.asks >= kAsksAtOnceMax) return;
   std::vector<NodeId> others = route_.replicas;
   std::erase(others, route_.owner);
   if (others.empty()) return;
   asked_at_ = now;
+  context_.asks++;
   // All producers ask in the same order, so that two replicas seldom try at once.
   const NodeId& next = others[ask_next_++ % others.size()];
   context_.link.AskToTakeOver(next, partition_, route_.epoch,

@@ -32,6 +32,9 @@ struct SenderContext {
   absl::AnyInvocable<void(size_t bytes)> settled;
   // When a node was last of use to one of the senders: it took a block, or was too busy to.
   std::map<NodeId, absl::Time> useful_at = {};
+  // Of all senders, since then, for others to take over.
+  int asks = 0;
+  absl::Time asks_since = absl::InfinitePast();
   // When one of the senders last said that something waits.
   absl::Time said_at = absl::InfinitePast();
 };

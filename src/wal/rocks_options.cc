@@ -81,6 +81,9 @@ rocksdb::DBOptions RocksOptions(rocksdb::Env* env, size_t memtable_bytes,
   // File descriptors must not grow with the backlog either (G9).
   options.max_open_files = 256;
   options.max_file_opening_threads = 1;
+  // A table leaves the page cache as it is written; at once at its end it would hold up the log's
+  // syncs, which wait for what the file system has to write before.
+  options.bytes_per_sync = 1 << 20;
   // An idle store writes nothing and wakes nobody.
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

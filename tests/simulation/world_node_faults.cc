@@ -32,8 +32,8 @@ bool World::MayWipe() const {
 
 bool World::MayTakeCopies(Fault fault, const SimNode& node) const {
   if (!MayWipe()) return false;
-  // Where one copy is enough for an acknowledgement, a disk that lies is one too many; and a segment
-  // that is about to be opened may have only the one that would be lost.
+  // Where one copy is enough for an acknowledgement, a disk that lies is one too many; and a
+  // segment that is about to be opened may have only the one that would be lost.
   if (plan_.stream.on_zone_shortfall == ZoneShortfall::kAcceptDegraded) {
     const bool opening = !watch_.NodesIn(ProtocolState::kSwapping).empty() ||
                          !watch_.NodesIn(ProtocolState::kRolling).empty();
