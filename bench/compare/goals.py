@@ -16,6 +16,7 @@ from compare.variants import VARIANTS
 # The sink stands for another machine, as in forebay.py: in memory, so that its writes are not those of the nodes' disk.
 SINK_FOLDER = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else tempfile.gettempdir()
 # Runs of `forebay bench`, by name. Each starts three nodes of its own.
+DEEP_IN_FLIGHT = ["--in-flight", "400000"]  # so that a partition of a thousand has as many as it takes to fill blocks
 LOAD_1K = ["--event-bytes", "1KiB", "--producers", "8"]
 RUNS = {
     "failover": ["--phases", "failover", "--rate", "2000", *LOAD_1K],
@@ -24,6 +25,8 @@ RUNS = {
                 f"sqlite:{SINK_FOLDER}/forebay-goals.db", *LOAD_1K],
     "partitions-12": ["--phases", "closed", "--partitions", "12", "--producers", "8"],
     "partitions-1000": ["--phases", "closed", "--partitions", "1000", "--producers", "8"],
+    "partitions-12-deep": ["--phases", "closed", "--partitions", "12", "--producers", "8", *DEEP_IN_FLIGHT],
+    "partitions-1000-deep": ["--phases", "closed", "--partitions", "1000", "--producers", "8", *DEEP_IN_FLIGHT],
     **{f"large-{size}": ["--phases", "closed", "--event-bytes", size, "--incompressible", "--producers", "8"]
        for size in ("4KiB", "64KiB", "1000000")},
 }
@@ -90,8 +93,8 @@ class Measured:
         taken, disk = self.phase(f"large-{size}", "closed", "bytes_per_second"), self.single("disk", "bytes_per_second")
         return 3 * taken / disk if taken is not None and disk else None
 
-    def many_partitions(self):
-        few, many = (self.phase(f"partitions-{count}", "closed", "events_per_second") for count in (12, 1000))
+    def many_partitions(self, depth=""):
+        few, many = (self.phase(f"partitions-{count}{depth}", "closed", "events_per_second") for count in (12, 1000))
         return figures.per(many, few) if many is not None else None
 
 
@@ -142,7 +145,9 @@ GOALS = (
     Goal("10,000 idle partitions: syncs in 30 s", 0, "", lambda of: of.single("idle", "syncs")),
     Goal("the same: of a core, per node", 0.02, "", lambda of: of.single("idle", "core_share")),
     Goal("the same: memory of each on a node", 4, "KiB", lambda of: of.single("idle", "memory_kib_each")),
-    Goal("throughput with 1,000 partitions, against 12", 0.8, "x", lambda of: of.many_partitions(), more=True),
+    Goal("throughput with 1,000 partitions, against 12: 20,000 events in flight", 0.8, "x",
+         lambda of: of.many_partitions(), more=True),
+    Goal("the same: 400,000 events in flight", 0.8, "x", lambda of: of.many_partitions("-deep"), more=True),
     Goal("1,000 partitions: all of a killed node's have a new owner that acknowledges", 3, "s",
          lambda of: of.takeover_s()),
     *(Goal(f"incompressible events of {text}, against what the disk takes at three copies", 0.6, "x",

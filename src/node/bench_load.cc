@@ -17,7 +17,7 @@ namespace {
 constexpr absl::Duration kTick = absl::Milliseconds(1);
 // Appended in one call, so that the bench measures the nodes more than itself.
 constexpr uint64_t kCallEventsMax = 256;
-// Where fewer are in flight, they are in so many calls.
+// Where fewer are in flight, so many calls share them.
 constexpr uint64_t kCallsInFlight = 8;
 // Of the open loop, before it looks whether it is to stop.
 constexpr uint64_t kTurnEvents = 1024;

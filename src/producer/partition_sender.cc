@@ -279,6 +279,7 @@ bool PartitionSender::SetRoute(const Route& route) {
 }
 
 void PartitionSender::Tick() {
+  if (Idle()) return;
   GiveUpOld();
   const absl::Time now = context_.clock.Now();
   SayWhatWaits(now);
@@ -339,7 +340,7 @@ void PartitionSender::GiveUpOld() {
 }
 
 void PartitionSender::SayWhatWaits(absl::Time now) {
-  if (Idle()) return;
+  if (Idle()) return;  // since GiveUpOld
   const auto& oldest = blocks_.empty() ? batches_.front().waiting : blocks_.front().waiting;
   const absl::Duration waited = now - oldest.front().taken;
   if (waited < kSayEvery || now - context_.said_at < kSayEvery) return;

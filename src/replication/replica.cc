@@ -227,7 +227,7 @@ void ReplicaCore::Accept(const SegmentKey& key, SegmentState& state, Offset firs
 bool ReplicaCore::Differs(const SegmentKey& key, Offset first,
                           const std::vector<Block>& blocks) const {
   const auto found = segments_.find(key);
-  if (found == segments_.end()) return false;
+  if (found == segments_.end() || first >= found->second.next) return false;
   for (const Block& block : blocks) {
     for (const auto& [offset, checksum] : found->second.recent) {
       if (offset == first && checksum != block.checksum()) return true;
