@@ -35,6 +35,7 @@ PROFILED = {
     "2,000 events/s of 1 KiB": ["--phases", "open", "--rate", "2000", *LOAD_1K],
     "as many events of 1 KiB as it takes": ["--phases", "closed", *LOAD_1K],
     "as many events of 200 B as it takes": ["--phases", "closed", "--event-bytes", "200", "--producers", "8"],
+    "as many events of 400 B over 1,000 partitions as it takes": RUNS["partitions-1000"],
 }
 PROFILE_ROWS = 8
 # As in the comparison, with more in flight: what its table does not ask of everybody.
@@ -86,7 +87,8 @@ class Measured:
 
     def takeover_s(self):
         faults = self.phase("failover-1000", "failover", "faults")
-        return faults[0]["takeover_all_ms"] / 1000 if faults and faults[0]["takeover_all_ms"] is not None else None
+        time = faults[0].get("new_owners_ms") if faults else None
+        return time / 1000 if time is not None else None
 
     def disk_share(self, size):
         """Of what the disk takes when each byte is written three times."""
@@ -148,7 +150,7 @@ GOALS = (
     Goal("throughput with 1,000 partitions, against 12: 20,000 events in flight", 0.8, "x",
          lambda of: of.many_partitions(), more=True),
     Goal("the same: 400,000 events in flight", 0.8, "x", lambda of: of.many_partitions("-deep"), more=True),
-    Goal("1,000 partitions: all of a killed node's have a new owner that acknowledges", 3, "s",
+    Goal("1,000 partitions: all of a killed node's have a new owner", 3, "s",
          lambda of: of.takeover_s()),
     *(Goal(f"incompressible events of {text}, against what the disk takes at three copies", 0.6, "x",
            lambda of, size=size: of.disk_share(size), more=True)
@@ -180,7 +182,9 @@ def profiles_text(lines):
         if line["kind"] != "profile":
             continue
         rows = ", ".join(f"{row['thread']} in {row['where']} {row['share']:.0%}" for row in line["rows"])
-        parts.append(f"- **{line['load']}**: {rows}; of it in the kernel {line['kernel_share']:.0%}.")
+        counts = ", ".join(f"{count:.2g} {what}" for what, count in line.get("per_event", {}).items())
+        parts.append(f"- **{line['load']}**: {rows}; of it in the kernel {line['kernel_share']:.0%}."
+                     + (f" For each event: {counts}." if counts else ""))
     switch = next((line["microseconds"] for line in lines if line["kind"] == "switch"), None)
     if switch is not None:
         parts.append(f"- Two threads that wake each other in turn take {switch:.1f} us for a round here "
@@ -198,15 +202,31 @@ def run_bench(program, arguments):
         return json.loads(text)
 
 
+COUNTED = {"switches of threads": "context-switches", "calls of futex": "syscalls:sys_enter_futex",
+           "sends": "syscalls:sys_enter_sendmsg", "syncs": "syscalls:sys_enter_fdatasync"}
+
+
+def counted(seconds):
+    """How often a second the machine does what COUNTED names; less where perf may not see system calls."""
+    done = subprocess.run(["perf", "stat", "-a", "-x", ";", "-e", ",".join(COUNTED.values()), "--", "sleep", str(seconds)],
+                          capture_output=True, text=True, check=False)
+    cells = [line.split(";") for line in done.stderr.splitlines() if line.count(";") > 2]
+    numbers = {row[2]: float(row[0]) / seconds for row in cells if row[0].isdigit()}
+    return {what: numbers[event] for what, event in COUNTED.items() if event in numbers}
+
+
 def profile(program, load, arguments, seconds=5, after=5):
-    """Shares of all time that a processor was not idle, by thread and library."""
-    with tempfile.NamedTemporaryFile(suffix=".data") as data, subprocess.Popen(
-            [program, "bench", *arguments, "--warm-up", "3s", "--time", f"{seconds + after}s"],
+    """Shares of all time that a processor was not idle, by thread and library; and what an event takes, publishers too."""
+    with tempfile.NamedTemporaryFile(suffix=".data") as data, tempfile.NamedTemporaryFile(
+            suffix=".json") as result, subprocess.Popen(
+            [program, "bench", *arguments, "--warm-up", "3s", "--time", f"{2 * seconds + after}s", "--json", result.name],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as bench:
         subprocess.run(["sleep", str(after)], check=True)
         subprocess.run(["perf", "record", "-a", "-F", "499", "-o", data.name, "--", "sleep", str(seconds)],
                        capture_output=True, check=True)
+        counts = counted(seconds)
         bench.wait()
+        rate = json.load(result)["measurements"][0]["events_per_second"]
         text = subprocess.run(["perf", "report", "-i", data.name, "--sort", "comm,dso", "-F", "overhead,comm,dso", "-t",
                                "|"], capture_output=True, text=True, check=True).stdout
     rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.count("|") == 2]
@@ -214,7 +234,7 @@ def profile(program, load, arguments, seconds=5, after=5):
               for share, thread, where in rows if "%" in share and thread != "swapper"}
     busy = sum(shares.values())
     most = sorted(shares.items(), key=lambda each: -each[1])[:PROFILE_ROWS]
-    return {"load": load, "kernel_share": sum(share for (_, where), share in shares.items() if where == "kernel") / busy,
+    return {"load": load, "per_event": {what: count / rate for what, count in counts.items()}, "kernel_share": sum(share for (_, where), share in shares.items() if where == "kernel") / busy,
             "rows": [{"thread": thread, "where": where, "share": share / busy} for (thread, where), share in most]}
 
 

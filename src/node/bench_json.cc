@@ -73,6 +73,7 @@ Json FailoverJson(const FailoverResult& result) {
          {"ack_gap_ms_max", fault.gaps.producer_ms},
          {"takeover_ms", Number(fault.takeover_ms)},
          {"takeover_all_ms", Number(fault.takeover_all_ms)},
+         {"new_owners_ms", Number(fault.new_owners_ms)},
          {"before_p99_ms", fault.latency.before_p99_ms},
          {"slowest_ms", fault.latency.slowest_ms},
          {"latency_back_ms", Number(fault.latency.back_ms)},

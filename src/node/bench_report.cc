@@ -119,11 +119,11 @@ std::string CatchUpText(const CatchUpResult& result) {
 
 std::string FailoverText(const FailoverResult& result) {
   TextTable table({"fault", "owned", "partition's gap ms", "producer's gap", "first ack", "all ack",
-                   "p99 before", "slowest", "latency back", "copies back"});
+                   "all owned", "p99 before", "slowest", "latency back", "copies back"});
   for (const FaultResult& fault : result.faults) {
     table.Row({absl::StrCat(fault.fault, " ", fault.target), absl::StrCat(fault.partitions),
                Ms(fault.gaps.partition_ms), Ms(fault.gaps.producer_ms), Ms(fault.takeover_ms),
-               Ms(fault.takeover_all_ms), Ms(fault.latency.before_p99_ms),
+               Ms(fault.takeover_all_ms), Ms(fault.new_owners_ms), Ms(fault.latency.before_p99_ms),
                Ms(fault.latency.slowest_ms), Ms(fault.latency.back_ms),
                fault.whole.has_value() ? InSeconds(*fault.whole) : "NOT in time"});
   }
@@ -134,7 +134,8 @@ std::string FailoverText(const FailoverResult& result) {
       "gap: the longest time without an acknowledgement. first, all: from the fault until a new "
       "owner acknowledges, for the\n",
       kIndent,
-      "first and the last of the partitions. latency back: from the fault until appends take as "
+      "first and the last of the partitions; owned: until others own them. latency back: from the "
+      "fault until appends take as "
       "long as before. copies back: after its end\n",
       FailuresText(result.failed, result.first_failure));
 }

@@ -60,6 +60,8 @@ struct FaultResult {
   // From the fault to the first acknowledgement of an event sent after it, of the first and of the
   // last of the partitions that the target owned. Nothing: a restart, or never.
   std::optional<double> takeover_ms, takeover_all_ms;
+  // From the fault until other nodes own all of its partitions, also those without events.
+  std::optional<double> new_owners_ms;
   LatencyRecovery latency;
   std::optional<absl::Duration> whole;  // from its end until every copy was there again
 };

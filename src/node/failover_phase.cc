@@ -15,6 +15,8 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(20);
 constexpr absl::Duration kStatusLimit = absl::Seconds(2);
+// A frozen node would hold up every look at the others.
+constexpr absl::Duration kLookLimit = absl::Milliseconds(300);
 constexpr absl::Duration kStatusEvery = absl::Milliseconds(200);
 // Before each fault; what its latency is compared with (latency_recovery.h), and after the last.
 constexpr absl::Duration kQuiet = absl::Seconds(2);
@@ -67,7 +69,8 @@ class FailoverPhase {
     BenchFault fault = BenchFault::kKill;
     absl::Duration quiet_until;  // before the first span of this fault
     ChaosSpan span;
-    std::set<uint32_t> partitions;  // that its target owned
+    std::set<uint32_t> partitions;             // that its target owned
+    std::optional<absl::Duration> new_owners;  // since it began
   };
 
   absl::Status Begin() {
@@ -110,8 +113,8 @@ class FailoverPhase {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Owners> Owned() {
-    const absl::StatusOr<ClusterStatus> status = bed_.remote().Status(kStatusLimit);
+  absl::StatusOr<Owners> Owned(absl::Duration limit = kStatusLimit) {
+    const absl::StatusOr<ClusterStatus> status = bed_.remote().Status(limit);
     if (!status.ok()) return status.status();
     Owners owned;
     for (const PartitionStatus& partition : status->partitions) {
@@ -156,6 +159,7 @@ class FailoverPhase {
         Open(fault, plan.start, conductor.spans()[spans_.size() - first], *owned);
       }
       FOREBAY_RETURN_IF_ERROR(Turn(conductor.Doing()));
+      if (fault != BenchFault::kRestart && spans_.size() > first) LookForOwners(spans_[first]);
       // The next node that is restarted owns what it has been handed by then.
       if (fault == BenchFault::kRestart) {
         absl::StatusOr<Owners> now = Owned();
@@ -168,17 +172,33 @@ class FailoverPhase {
     return absl::OkStatus();
   }
 
+  void LookForOwners(Span& span) {
+    if (span.new_owners.has_value()) return;
+    const absl::StatusOr<Owners> owned = Owned(kLookLimit);
+    if (!owned.ok()) return;
+    std::set<uint32_t> missing = span.partitions;
+    for (const auto& [node, indices] : *owned) {
+      if (IsHit(span.span, node)) continue;
+      for (const uint32_t index : indices) missing.erase(index);
+    }
+    if (missing.empty()) span.new_owners = Elapsed() - span.span.began;
+  }
+
+  bool IsHit(const ChaosSpan& span, const std::string& node) {
+    return node == span.target || bed_.cluster().zone_of(node).value() == span.target;
+  }
+
   void Open(BenchFault fault, absl::Duration quiet_until, const ChaosSpan& span,
             const Owners& owned) {
     std::set<uint32_t> partitions;
     for (const auto& [node, indices] : owned) {
-      const bool hit = node == span.target || bed_.cluster().zone_of(node).value() == span.target;
-      if (hit) partitions.insert(indices.begin(), indices.end());
+      if (IsHit(span, node)) partitions.insert(indices.begin(), indices.end());
     }
     spans_.push_back({.fault = fault,
                       .quiet_until = quiet_until,
                       .span = span,
-                      .partitions = std::move(partitions)});
+                      .partitions = std::move(partitions),
+                      .new_owners = {}});
   }
 
   absl::StatusOr<FailoverResult> Result() {
@@ -204,6 +224,7 @@ class FailoverPhase {
                       .gaps = gaps[i],
                       .takeover_ms = {},
                       .takeover_all_ms = {},
+                      .new_owners_ms = {},
                       .latency = RecoveryOf(logs, {.quiet_until = started_ + spans_[i].quiet_until,
                                                    .fault = began,
                                                    .until = next}),
@@ -215,6 +236,9 @@ class FailoverPhase {
                 .began = began, .complete = began + kTick, .partitions = spans_[i].partitions});
         row.takeover_ms = verdict.takeover_ms;
         row.takeover_all_ms = verdict.takeover_all_ms;
+        if (const auto& time = spans_[i].new_owners) {
+          row.new_owners_ms = absl::ToDoubleMilliseconds(*time);
+        }
       }
       out.faults.push_back(std::move(row));
     }
