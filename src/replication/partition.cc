@@ -44,7 +44,7 @@ void PartitionDriver::Append(Block block, absl::Time arrived, Replicator::Append
   OwnerOutput out;
   const Offset before = owner_->next();
   owner_->Append(std::move(block), ticket, node_.Now(), out);
-  if (owner_->next() > before) stages_.OnAppended(owner_->next(), arrived);
+  if (owner_->next() > before) stages_->OnAppended(owner_->next(), arrived);
   Flush(std::move(out));
   MirrorSoon();
 }
@@ -122,7 +122,7 @@ void PartitionDriver::MirrorSoon() {
 }
 
 void PartitionDriver::NoteStages(absl::Time now) {
-  if (!stages_.empty()) stages_.OnReach(owner_->reach(), now, node_.stages());
+  if (!stages_->empty()) stages_->OnReach(owner_->reach(), now, node_.stages());
 }
 
 // An acknowledgement does not need it there, so it goes with the next message to that node.
@@ -184,6 +184,7 @@ void PartitionDriver::LoseOwnership() {
   OwnerOutput out;
   owner_->Settle(chain_.chain, out);
   owner_.reset();
+  stages_.reset();
   repair_.reset();
   fenced_since_.reset();
   Flush(std::move(out));
@@ -200,7 +201,7 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
                                   OwnerOptions{.window_bytes = options.window_bytes,
                                                .mirror_window_bytes = options.mirror_window_bytes},
                                   node_.Now());
-  stages_ = StageTracker();
+  stages_.emplace();
   repair_ = std::make_unique<RepairCore>(id_, node_.self().id, node_.NewRequest());
   fenced_since_.reset();
   gone_since_.reset();

@@ -140,7 +140,7 @@ class PartitionDriver {
   bool asking_before_roll_ = false;
   bool asking_before_hand_over_ = false;
   std::unique_ptr<OwnerCore> owner_;
-  StageTracker stages_;  // of what owner_ has taken in
+  std::optional<StageTracker> stages_;  // of what owner_ has taken in; with it
   std::unique_ptr<SealerCore> sealer_;
   std::unique_ptr<RepairCore> repair_;
   MendCore mender_;

@@ -218,7 +218,7 @@ void ReplicaCore::Accept(const SegmentKey& key, SegmentState& state, Offset firs
       writes.push_back(AppendBlock{key, first, block});
       state.next = first + block.event_count();
       state.recent.emplace_back(first, block.checksum());
-      if (state.recent.size() > kRecentBlocks) state.recent.pop_front();
+      if (state.recent.size() > kRecentBlocks) state.recent.erase(state.recent.begin());
     }
     first = first + block.event_count();
   }
