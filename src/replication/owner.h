@@ -108,8 +108,8 @@ class OwnerCore {
     Offset end() const { return first + block.event_count(); }
   };
   struct Progress {
-    Offset tail;                                      // durable there, at this epoch
-    Offset sent;                                      // sent up to here
+    Offset tail;  // durable there, at this epoch
+    Offset sent;  // sent up to here
     // End and bytes of what was sent. No deque: an empty one takes 600 bytes.
     std::list<std::pair<Offset, size_t>> in_flight;
     size_t in_flight_bytes = 0;
