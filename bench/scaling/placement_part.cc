@@ -152,10 +152,15 @@ nlohmann::json StormPart(const Scale& scale) {
     Fleet fleet(
         {Zones(scale.nodes, {1.0 / 3, 1.0 / 3, 1.0 / 3}), scale.partitions / divisor, scale.seed});
     fleet.SetZoneAlive(2, false);
-    for (const double rate : {5'000.0, 15'000.0, 40'000.0}) {
+    for (const double rate : {40'000.0, 15'000.0, 5'000.0}) {
       const StormOptions options{
           .swaps_per_second = rate, .reads_per_second = 3 * rate, .seed = scale.seed};
       const StormResult storm = RunStorm(fleet, options);
+      // A store that is too slow is asked again and again, which takes long to simulate.
+      std::cerr << absl::StrFormat("%s partitions, %s swaps/s: 99 %% in %.2f s, %s swaps sent\n",
+                                   Grouped(scale.partitions / divisor),
+                                   Grouped(static_cast<uint64_t>(rate)), storm.takeover_99,
+                                   Grouped(storm.swaps));
       table.Row({Grouped(scale.partitions / divisor), Grouped(static_cast<uint64_t>(rate)),
                  Grouped(storm.takeovers), absl::StrFormat("%.2f", storm.takeover_median),
                  absl::StrFormat("%.2f", storm.takeover_99),
