@@ -23,10 +23,8 @@ RUNS = {
     "failover-1000": ["--phases", "failover", "--faults", "kill", "--partitions", "1000", "--rate", "1000", *LOAD_1K],
     "backlog": ["--phases", "backlog,catch-up", "--backlog", "2GiB", "--rate", "20000", "--sink",
                 f"sqlite:{SINK_FOLDER}/forebay-goals.db", *LOAD_1K],
-    "partitions-12": ["--phases", "closed", "--partitions", "12", "--producers", "8"],
-    "partitions-1000": ["--phases", "closed", "--partitions", "1000", "--producers", "8"],
-    "partitions-12-deep": ["--phases", "closed", "--partitions", "12", "--producers", "8", *DEEP_IN_FLIGHT],
-    "partitions-1000-deep": ["--phases", "closed", "--partitions", "1000", "--producers", "8", *DEEP_IN_FLIGHT],
+    **{f"partitions-{count}{depth}": ["--phases", "closed", "--partitions", str(count), "--producers", "8", *more]
+       for depth, more in (("", []), ("-deep", DEEP_IN_FLIGHT)) for count in (12, 1000)},
     **{f"large-{size}": ["--phases", "closed", "--event-bytes", size, "--incompressible", "--producers", "8"]
        for size in ("4KiB", "64KiB", "1000000")},
 }
@@ -234,7 +232,8 @@ def profile(program, load, arguments, seconds=5, after=5):
               for share, thread, where in rows if "%" in share and thread != "swapper"}
     busy = sum(shares.values())
     most = sorted(shares.items(), key=lambda each: -each[1])[:PROFILE_ROWS]
-    return {"load": load, "per_event": {what: count / rate for what, count in counts.items()}, "kernel_share": sum(share for (_, where), share in shares.items() if where == "kernel") / busy,
+    return {"load": load, "per_event": {what: count / rate for what, count in counts.items()},
+            "kernel_share": sum(share for (_, where), share in shares.items() if where == "kernel") / busy,
             "rows": [{"thread": thread, "where": where, "share": share / busy} for (thread, where), share in most]}
 
 

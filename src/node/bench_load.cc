@@ -43,7 +43,7 @@ class BenchLoad::Producer {
         source_(source),
         clock_(clock),
         rate_(options.rate / options.producers),
-        in_flight_max_(std::max<uint64_t>(options.in_flight / options.producers, 1)),
+        in_flight_max_(options.in_flight / options.producers),
         call_events_(std::clamp<uint64_t>(in_flight_max_ / kCallsInFlight, 1, kCallEventsMax)),
         executor_("bench") {}
 

@@ -24,7 +24,8 @@ struct BenchLoadOptions {
   // Events a second of all producers together, whatever the answers (open loop). 0: as many as
   // there is room for (closed loop).
   double rate = 0;
-  uint64_t in_flight = 20'000;  // events of all producers together, closed loop only
+  // Events of all producers together, closed loop only; at least one for each.
+  uint64_t in_flight = 0;
 };
 
 // What came of the load in a stretch of time.

@@ -134,9 +134,9 @@ std::string FailoverText(const FailoverResult& result) {
       "gap: the longest time without an acknowledgement. first, all: from the fault until a new "
       "owner acknowledges, for the\n",
       kIndent,
-      "first and the last of the partitions; owned: until others own them. latency back: from the "
-      "fault until appends take as "
-      "long as before. copies back: after its end\n",
+      "first and the last of the partitions. owned: until others own them all. latency back: from "
+      "the fault until appends take as\n",
+      kIndent, "long as before. copies back: after its end\n",
       FailuresText(result.failed, result.first_failure));
 }
 

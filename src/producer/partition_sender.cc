@@ -281,9 +281,10 @@ bool PartitionSender::SetRoute(const Route& route) {
 void PartitionSender::Tick() {
   if (Idle()) return;
   GiveUpOld();
+  if (Idle()) return;
   const absl::Time now = context_.clock.Now();
   SayWhatWaits(now);
-  if (Idle() || !broken_.ok() || !InTrouble(now)) return;
+  if (!broken_.ok() || !InTrouble(now)) return;
   context_.refresh_routes();
   AskToTakeOver();
   const absl::Duration patience = kSendAgainAfter * (1 << unanswered_rounds_);
@@ -340,7 +341,6 @@ void PartitionSender::GiveUpOld() {
 }
 
 void PartitionSender::SayWhatWaits(absl::Time now) {
-  if (Idle()) return;  // since GiveUpOld
   const auto& oldest = blocks_.empty() ? batches_.front().waiting : blocks_.front().waiting;
   const absl::Duration waited = now - oldest.front().taken;
   if (waited < kSayEvery || now - context_.said_at < kSayEvery) return;

@@ -117,6 +117,7 @@ class PartitionSender {
   void StartNewRun();
   bool Idle() const { return blocks_.empty() && batches_.empty(); }
   bool Quiet(absl::Duration time, absl::Time now) const { return now - quiet_since_ >= time; }
+  // Quiet for longer than an owner that only has much to do.
   bool InTrouble(absl::Time now) const;
   Task Guarded(absl::AnyInvocable<void()> task);
 

@@ -41,8 +41,9 @@ struct AppendItem {
 //
 // Routing: an event with a key goes to partition CRC-32C(key) mod partitions; the others go to one
 // partition at a time, with an owner in the own zone if there is one.
-// Order: the blocks of a partition are sent in order, at most kWindowBlocks at once; after any
-// failure everything from the oldest unsettled block on is sent again, with the same sequences.
+// Order: the blocks of a partition are sent in order, at most kWindowBlocks at once, and fewer
+// while the owner has no room; after any failure everything from the oldest unsettled block on is
+// sent again, with the same sequences (from the refused one on, where the owner only had no room).
 class Producer {
  public:
   // As many as an owner remembers of a producer.

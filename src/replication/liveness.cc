@@ -7,7 +7,7 @@
 
 namespace forebay {
 
-// Confined to the executor, once started.
+// Confined to the executor, once started, but for what says otherwise.
 class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(Clock& clock, Executor& executor, Transport& transport, ProcessLife self,
@@ -33,10 +33,10 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
   Executor& executor() { return executor_; }
 
   // Any thread.
-  absl::Time LastAnswer(const NodeId& node) const {
+  bool HasAnswered(const NodeId& node, absl::Time since) const {
     MutexLock lock(mutex_);
     const auto found = last_answers_.find(node);
-    return found == last_answers_.end() ? absl::InfinitePast() : found->second;
+    return found != last_answers_.end() && found->second > since && IsLately(found->second);
   }
 
  private:
@@ -59,9 +59,13 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
     if (news) changed_(from, heartbeat.life, true);
   }
 
-  bool HeardLately(const NodeId& node, absl::Time now) const {
+  bool Hears(const NodeId& node) const {
     const auto found = heard_.find(node);
-    return found != heard_.end() && now - found->second.heard <= kHeardLately;
+    return found != heard_.end() && IsLately(found->second.heard);
+  }
+  // Not long enough ago for two heartbeats to be missing.
+  bool IsLately(absl::Time heard) const {
+    return clock_.Now() - heard <= 2.5 * options_.heartbeat_every;
   }
 
   void Tick() {
@@ -70,8 +74,7 @@ class LivenessMonitor::Impl : public std::enable_shared_from_this<Impl> {
     // If this process stood still, its peers' heartbeats may still be waiting to be read.
     const absl::Duration stall = now - last_tick_ - options_.heartbeat_every;
     last_tick_ = now;
-    for (const NodeId& peer : peers_)
-      transport_.Send(peer, Heartbeat{self_, HeardLately(peer, now)});
+    for (const NodeId& peer : peers_) transport_.Send(peer, Heartbeat{self_, Hears(peer)});
     for (auto& [node, peer] : heard_) {
       if (stall > options_.heartbeat_every) peer.heard += stall;
       if (!peer.alive || now - peer.heard <= options_.suspect_after) continue;
@@ -113,7 +116,9 @@ void LivenessMonitor::SetPeers(std::vector<NodeId> peers) {
       [impl = impl_, peers = std::move(peers)]() mutable { impl->SetPeers(std::move(peers)); });
 }
 
-absl::Time LivenessMonitor::LastAnswer(const NodeId& node) const { return impl_->LastAnswer(node); }
+bool LivenessMonitor::HasAnswered(const NodeId& node, absl::Time since) const {
+  return impl_->HasAnswered(node, since);
+}
 
 void LivenessMonitor::Stop() {
   impl_->executor().Post([impl = impl_] { impl->Stop(); });

@@ -32,12 +32,9 @@ class LivenessMonitor {
   // No callback begins after the tasks now on the executor have run.
   void Stop();
 
-  // When a heartbeat last came that said that ours arrive there too. The peer is there then,
-  // however long its replies take. Any thread.
-  absl::Time LastAnswer(const NodeId& node) const;
-
-  // A heartbeat that came within this is one that was heard lately.
-  static constexpr absl::Duration kHeardLately = absl::Milliseconds(250);
+  // Since then, and lately, a heartbeat has come that said that ours arrive there lately too. The
+  // peer is there, however long its replies take. Any thread.
+  bool HasAnswered(const NodeId& node, absl::Time since) const;
 
  private:
   class Impl;

@@ -122,7 +122,7 @@ struct HandOver {
 // Sent on a transport of its own, every LivenessOptions::heartbeat_every.
 struct Heartbeat {
   ProcessLife life;
-  bool hears_you = false;  // within LivenessMonitor::kHeardLately
+  bool hears_you = false;  // heartbeats of the receiver have come here lately
 };
 
 using Message =

@@ -109,8 +109,10 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   const NodeRecord* Record(const NodeId& node) const;
   // It sends heartbeats, from the life that is registered.
   bool IsAlive(const NodeId& node) const;
-  // See LivenessMonitor::LastAnswer.
-  absl::Time LastAnswer(const NodeId& node) const { return liveness_.LastAnswer(node); }
+  // See LivenessMonitor::HasAnswered.
+  bool HasAnswered(const NodeId& node, absl::Time since) const {
+    return liveness_.HasAnswered(node, since);
+  }
   // The process that opened the segment is gone for sure, or seems to be.
   bool OwnerSeemsGone(const Segment& segment) const;
   // Alive and not draining; this node among them. Those that leave come last. Valid until a node

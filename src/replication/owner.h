@@ -110,7 +110,7 @@ class OwnerCore {
   struct Progress {
     Offset tail;  // durable there, at this epoch
     Offset sent;  // sent up to here
-    // End and bytes of what was sent. No deque: an empty one takes 600 bytes.
+    // End and bytes of what was sent. Mostly empty, and then a deque takes 600 bytes.
     std::list<std::pair<Offset, size_t>> in_flight;
     size_t in_flight_bytes = 0;
     bool open_sent = false;  // since the last resend

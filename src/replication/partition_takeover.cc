@@ -186,9 +186,8 @@ void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
 
 bool PartitionDriver::ProbeIsOver(absl::Time now) const {
   const absl::Duration waited = now - probe_->asked;
-  if (waited < kProbeLimit || waited >= kBusyProbeLimit) return waited >= kProbeLimit;
-  const absl::Time answer = node_.LastAnswer(Last().owner);
-  return answer <= probe_->asked || now - answer > LivenessMonitor::kHeardLately;
+  if (waited < kProbeLimit) return false;
+  return waited >= kBusyProbeLimit || !node_.HasAnswered(Last().owner, probe_->asked);
 }
 
 void PartitionDriver::EndProbe(bool owns) {

@@ -87,8 +87,7 @@ class ReplicaCore {
     Offset start;
     Offset next;                    // what is accepted next
     std::optional<Offset> durable;  // local tail; nothing before the opening is durable
-    // Offset and checksum of the last blocks. No deque: an empty one takes 600 bytes, and of idle
-    // segments there are many.
+    // Offset and checksum of the last blocks. Mostly empty, and then a deque takes 600 bytes.
     std::vector<std::pair<Offset, uint32_t>> recent;
     uint64_t generation = 0;  // tells a segment from one that was dropped under the same key
   };

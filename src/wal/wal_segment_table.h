@@ -31,7 +31,7 @@ class WalSegmentTable {
   struct Segment {
     uint64_t instance = 0;
     SegmentExtent extent;
-    std::list<PendingBlock> pending;  // no deque: an empty one takes 600 bytes
+    std::list<PendingBlock> pending;  // mostly empty, and then a deque takes 600 bytes
     std::optional<std::pair<uint64_t, std::string>> pending_snapshot;  // ticket, bytes
   };
 
