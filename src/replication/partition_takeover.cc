@@ -186,7 +186,8 @@ void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
 
 bool PartitionDriver::ProbeIsOver(absl::Time now) const {
   const absl::Duration waited = now - probe_->asked;
-  if (waited < kProbeLimit) return false;
+  // A heartbeat must have had the time to come that tells busy from gone.
+  if (waited < std::max(kProbeLimit, 1.5 * node_.options().liveness.heartbeat_every)) return false;
   return waited >= kBusyProbeLimit || !node_.HasAnswered(Last().owner, probe_->asked);
 }
 

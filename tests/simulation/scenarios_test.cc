@@ -102,6 +102,24 @@ TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitions) {  // hazard 10
   ExpectAllWell();
 }
 
+// As in large fleets: what counts as late follows the heartbeats.
+TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitionsWhereHeartbeatsAreRare) {  // hazard 10
+  Plan plan = CalmPlan();
+  plan.liveness.heartbeat_every = absl::Seconds(1);
+  plan.liveness.suspect_after = absl::Seconds(4);
+  Begin(plan);
+  Run(absl::Seconds(5));  // until each hears the others
+  const Epoch before = EpochNow();
+  SimNode& owner = Owner();
+  owner.SetBusy(true);
+  NotOwner().replicator()->TakeOver({StreamId("s"), 0}, before, [](const absl::Status&) {});
+  Run(absl::Milliseconds(1900));
+  owner.SetBusy(false);
+  Run(absl::Seconds(2));
+  EXPECT_EQ(EpochNow(), before);
+  ExpectAllWell();
+}
+
 // Its heartbeats come, but nothing gets there: nothing speaks for waiting.
 TEST_F(ScenarioTest, AnOwnerThatHearsNobodyIsReplacedWithinASecond) {  // G7
   Begin();
