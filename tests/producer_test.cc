@@ -1,6 +1,7 @@
 // G2 (three outcomes), G3 (a repeat takes effect once), G4 (order), seen from the producer.
 #include "producer/producer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -527,6 +528,17 @@ TEST_F(ProducerTest, TellsEveryOutcomeWhenItsTimeToCloseIsUp) {
   EXPECT_EQ(all_settled, false);
   EXPECT_EQ(Count(Outcome::kUnknown), Producer::kWindowBlocks);
   EXPECT_EQ(Count(Outcome::kNotStored), 41 - Producer::kWindowBlocks);
+}
+
+TEST_F(ProducerTest, TellsWhatStoodInTheWayWhenItsTimeToCloseIsUp) {
+  Start();
+  cluster_->answers.assign(1000, NotStored(absl::ResourceExhaustedError("the disk is full")));
+  Append(0);
+  producer_->Close(absl::Seconds(2), [](bool) {});
+  ASSERT_TRUE(RunUntilTold(1));
+  EXPECT_EQ(results_[0].outcome, Outcome::kNotStored);
+  EXPECT_THAT(results_[0].status.message(),
+              testing::HasSubstr("the last answer was: the disk is full"));
 }
 
 TEST_F(ProducerTest, DoesNothingAtAllWhileIdle) {

@@ -21,6 +21,8 @@ constexpr uint64_t kCallEventsMax = 256;
 constexpr uint64_t kCallsInFlight = 8;
 // Of the open loop, before it looks whether it is to stop.
 constexpr uint64_t kTurnEvents = 1024;
+// All of them together, to settle what they have appended.
+constexpr absl::Duration kStopWithin = absl::Seconds(20);
 
 }  // namespace
 
@@ -60,10 +62,11 @@ class BenchLoad::Producer {
     changed_.SignalAll();
   }
 
-  // After Cease: waits until all is settled, for a while.
-  void Stop() {
+  // After Cease: waits until all is settled, or the time is up.
+  void Stop(absl::Time deadline) {
     executor_.Stop();
-    client_->Close(absl::Seconds(20)).IgnoreError();  // what is left over counts as failed
+    const absl::Duration left = std::max(deadline - clock_.Now(), absl::ZeroDuration());
+    client_->Close(left).IgnoreError();  // what is left over counts as failed
   }
 
   // And counts from zero again, but for failures.
@@ -217,7 +220,8 @@ ProducerStats BenchLoad::stats() const {
 void BenchLoad::Stop() {
   if (std::exchange(stopped_, true)) return;
   for (auto& producer : producers_) producer->Cease();
-  for (auto& producer : producers_) producer->Stop();
+  const absl::Time deadline = clock_.Now() + kStopWithin;
+  for (auto& producer : producers_) producer->Stop(deadline);
 }
 
 }  // namespace forebay

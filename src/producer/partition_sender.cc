@@ -347,16 +347,19 @@ void PartitionSender::SayWhatWaits(absl::Time now) {
   context_.said_at = now;
   Log(LogLevel::kWarning, absl::StrCat(partition_.ToString(), ": an event has waited for ",
                                        absl::FormatDuration(absl::Trunc(waited, absl::Seconds(1))),
-                                       " for its acknowledgement, trying on; the last answer was: ",
-                                       last_refusal_.ok() ? "none" : last_refusal_.message()));
+                                       " for its acknowledgement, trying on", LastAnswer()));
+}
+
+std::string PartitionSender::LastAnswer() const {
+  return absl::StrCat("; the last answer was: ",
+                      last_refusal_.ok() ? "none" : last_refusal_.message());
 }
 
 // What stood in the way to the last is what the caller can do something about.
 absl::Status PartitionSender::GaveUp() const {
   const std::string message =
       absl::StrCat(partition_.ToString(), ": no owner took it within give_up_after, ",
-                   absl::FormatDuration(context_.batch.give_up_after),
-                   last_refusal_.ok() ? "" : "; the last answer was: ", last_refusal_.message());
+                   absl::FormatDuration(context_.batch.give_up_after), LastAnswer());
   absl::Status status = absl::IsResourceExhausted(last_refusal_)
                             ? absl::ResourceExhaustedError(message)
                             : absl::UnavailableError(message);
@@ -364,10 +367,12 @@ absl::Status PartitionSender::GaveUp() const {
   return wait.has_value() ? WithRetryAfter(std::move(status), *wait) : status;
 }
 
-void PartitionSender::Fail(const absl::Status& status) {
-  broken_ = status;
-  FailSealed(status);
-  FailBatches(status);
+void PartitionSender::Close() {
+  broken_ = absl::UnavailableError(
+      absl::StrCat(partition_.ToString(), ": the producer was closed before the event was settled",
+                   LastAnswer()));
+  FailSealed(broken_);
+  FailBatches(broken_);
 }
 
 void PartitionSender::FailSealed(const absl::Status& status) {

@@ -55,7 +55,7 @@ class PartitionSender {
   // What is in the batch now leaves without lingering.
   void Hurry();
   // Settles everything as unknown, or as not stored where that is sure, now and from now on.
-  void Fail(const absl::Status& status);
+  void Close();
 
   // Events taken in, and the prefix of them that is settled.
   uint64_t taken() const { return taken_; }
@@ -109,6 +109,8 @@ class PartitionSender {
   // nobody else would.
   void SayWhatWaits(absl::Time now);
   absl::Status GaveUp() const;
+  // What the owner said last, for those who are told that it was in vain.
+  std::string LastAnswer() const;
   // Tells `result` to those who wait for consecutive events; its offset is that of the first.
   void Report(std::vector<Waiting> waiting, AppendResult result);
   // Settles the blocks that were sealed, and starts a new run of sequences.

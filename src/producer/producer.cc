@@ -265,10 +265,9 @@ void Producer::Close(absl::Duration limit, absl::AnyInvocable<void(bool)> done) 
                         if (!close_done_) return;
                         absl::AnyInvocable<void(bool)> close_done = std::move(close_done_);
                         close_done_ = nullptr;
-                        const absl::Status status = absl::UnavailableError(
-                            "the producer was closed before the event was settled");
-                        FailUnrouted(status);
-                        for (const auto& sender : senders_) sender->Fail(status);
+                        FailUnrouted(absl::UnavailableError(
+                            "the producer was closed before any node told it the owners"));
+                        for (const auto& sender : senders_) sender->Close();
                         close_done(false);
                       }));
 }
