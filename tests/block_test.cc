@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/checksum.h"
+#include "block/event_ids.h"
 #include "forebay/v1/event.pb.h"
 #include "fuzz/block_fuzz.h"
 #include "runtime/random.h"
@@ -85,6 +86,31 @@ TEST(Block, RawBytesAreWhatEncodedBytesAnnounced) {
 }
 
 // Guard of G10: any flipped bit is found, in the header, the producer id or the body.
+TEST(EventIds, CountUpInHex) {
+  EventIds ids("09e");
+  std::vector<std::string> drawn;
+  for (int i = 0; i < 4; i++) drawn.push_back(ids.Next());
+  EXPECT_EQ(drawn, (std::vector<std::string>{"09e", "09f", "0a0", "0a1"}));
+  EventIds last("ff");
+  EXPECT_EQ(last.Next(), "ff");
+  EXPECT_EQ(last.Next(), "00");
+}
+
+TEST(EventIds, TakeLittleRoomInABlock) {
+  Random random(1);
+  const auto body_bytes = [](std::vector<Event> events, auto next_id) {
+    for (Event& event : events) event.id = next_id();
+    return EncodeBlock({.producer = ProducerId("p")}, events, Codec::kZstd)->bytes().size();
+  };
+  const std::vector<Event> events = SmallEvents(1000);
+  const size_t without = body_bytes(events, [] { return std::string(32, '0'); });
+  EventIds ids(random.HexId());
+  const size_t counted = body_bytes(events, [&] { return ids.Next(); });
+  const size_t drawn = body_bytes(events, [&] { return random.HexId(); });
+  EXPECT_LT(counted - without, 4000u);
+  EXPECT_GT(drawn - without, 16'000u);
+}
+
 TEST(Block, IsRefusedWithAnyByteChanged) {
   for (const Codec codec : kCodecs) {
     const std::string bytes(Encode(SmallEvents(20), codec).bytes());

@@ -11,8 +11,9 @@ namespace forebay {
 
 // One event. Limits are in options.h (EventLimits); an event over a limit is refused whole.
 struct Event {
-  // Chosen by the producer; drawn (128 random bits, hex) when empty. Not used for deduplication
-  // unless the stream has an event id window: that is what producer sequences are for.
+  // Chosen by the producer. When empty, the next of 128 bits, in hex, that the Buffer or Client
+  // drew at its start and counts up. Not used for deduplication unless the stream has an event id
+  // window: that is what producer sequences are for.
   std::string id;
   // Events with one key go to one partition, in order. Empty: any partition.
   std::string key;

@@ -19,7 +19,7 @@ constexpr size_t kMadeUpEvents = 10'000;
 constexpr uint64_t kMadeUpBytes = uint64_t{64} << 20;
 constexpr size_t kMadeUpEventsMin = 100;
 // What the id, key, type and framing of a made-up event add to its payload.
-constexpr uint64_t kAroundPayload = 70;
+constexpr uint64_t kAroundPayload = 36;
 
 std::string MadeUpPayload(Random& random, size_t bytes) {
   static constexpr const char* kPages[] = {"/",       "/pricing",  "/docs/start",
@@ -97,6 +97,7 @@ EventSource EventSource::MadeUp(const MadeUpEvents& wanted) {
     payloads.push_back(bytes > kAroundPayload ? bytes - kAroundPayload : 1);
   }
   EventSource source = MadeUpOf(payloads, wanted.incompressible);
+  for (Event& event : source.events_) event.id.clear();
   source.without_keys_ = wanted.keys == 0u;
   if (wanted.keys.value_or(0) > 0) {
     source.keys_ = std::make_shared<const ZipfKeys>(*wanted.keys, wanted.key_skew);
@@ -125,7 +126,7 @@ EventSource EventSource::MadeUpOf(const std::vector<size_t>& payload_bytes, bool
 Event EventSource::At(uint64_t number) const {
   Event event = events_[number % events_.size()];
   const uint64_t round = number / events_.size();
-  if (round > 0) absl::StrAppend(&event.id, "-", round);
+  if (round > 0 && !event.id.empty()) absl::StrAppend(&event.id, "-", round);
   if (without_keys_) event.key.clear();
   if (keys_ != nullptr) event.key = absl::StrCat("key-", keys_->Of(number));
   return event;

@@ -35,10 +35,11 @@ class EventSource {
   static absl::StatusOr<EventSource> FromFile(const std::string& path);
   // Page views with skewed keys; each payload is about `payload_bytes` long.
   static EventSource MadeUp(size_t payload_bytes);
+  // The same without ids, as most programs append: the client sees to them.
   static EventSource MadeUp(const MadeUpEvents& wanted);
 
-  // The same event for the same number. Every number has an id of its own: the file's where it is
-  // the first time, and one made from it after that.
+  // The same event for the same number. Where there are ids, every number has one of its own: the
+  // file's where it is the first time, and one made from it after that.
   Event At(uint64_t number) const;
   // Mean size of an event, in encoded bytes.
   double bytes_mean() const;

@@ -112,7 +112,7 @@ void Producer::Take(AppendItem item, absl::Time now) {
   }
   memory_bytes_ += bytes;
   counters_.memory_bytes = memory_bytes_;
-  if (item.event.id.empty()) item.event.id = random_.HexId();
+  if (item.event.id.empty()) item.event.id = ids_.Next();
   if (item.event.time == absl::InfinitePast()) item.event.time = now;
   ScheduleTick();
   if (senders_.empty()) {

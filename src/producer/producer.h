@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "block/event_ids.h"
 #include "forebay/clock.h"
 #include "forebay/errors.h"
 #include "forebay/event.h"
@@ -103,6 +104,7 @@ class Producer {
   Executor& executor_;
   IngestLink& link_;
   Random random_;
+  EventIds ids_{random_.HexId()};
   const ProducerOptions options_;
   ProducerCounters counters_;
   absl::AnyInvocable<void(size_t)> released_;

@@ -161,7 +161,7 @@ void RunAppend(AppendContext context, const RpcBackend& backend, v1::AppendReque
   absl::StatusOr<std::vector<Event>> events = TakeEvents(request);
   if (!events.ok()) return call->End(events.status());
   for (Event& event : *events) {
-    if (event.id.empty()) event.id = context.random.HexId();
+    if (event.id.empty()) event.id = context.ids.Next();
     if (event.time == absl::InfinitePast()) event.time = context.clock.Now();
   }
   std::vector<std::string> ids = IdsOf(*events);

@@ -4,19 +4,19 @@
 #include <memory>
 
 #include "absl/time/time.h"
+#include "block/event_ids.h"
 #include "forebay/clock.h"
 #include "forebay/v1/ingest.pb.h"
 #include "rpc/backend_holder.h"
 #include "rpc/block_relay.h"
 #include "rpc/unary_call.h"
-#include "runtime/random.h"
 
 namespace forebay {
 
 // Confined to the executor of `relay`.
 struct AppendContext {
   Clock& clock;
-  Random& random;
+  EventIds& ids;
   BlockRelay& relay;
 };
 

@@ -16,6 +16,7 @@
 #include "rpc/peer_service.h"
 #include "rpc/unary_request.h"
 #include "runtime/log.h"
+#include "runtime/random.h"
 #include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
 
@@ -91,8 +92,8 @@ class RpcServer::Impl {
         relay_(clock_, worker_, *link_),
         access_(options_.credentials != nullptr, options_.access),
         peer_(messages, heartbeats, {backend_, stop_, access_, worker_, options_.hello_limit}),
-        ingest_({backend_, stop_, access_, worker_, options_.hello_limit},
-                {clock_, random_, relay_}, options_.relay_limit),
+        ingest_({backend_, stop_, access_, worker_, options_.hello_limit}, {clock_, ids_, relay_},
+                options_.relay_limit),
         admin_({backend_, stop_, access_, worker_, options_.hello_limit}) {}
 
   absl::Status Listen() {
@@ -168,7 +169,7 @@ class RpcServer::Impl {
 
   const RpcServerOptions options_;
   RealClock clock_;
-  Random random_ = Random::FromSystem();  // used on worker_ only
+  EventIds ids_{Random::FromSystem().HexId()};  // used on worker_ only
   BackendHolder backend_;
   StopSignal stop_;
   ThreadExecutor worker_{"rpc-work"};
