@@ -5,6 +5,7 @@
 
 #include "rocksdb/db.h"
 #include "support/rocks_harness.h"
+#include "wal/table_checksum.h"
 #include "wal/wal_keys.h"
 
 namespace forebay {
@@ -105,6 +106,25 @@ TEST_F(WalVersions, DirectoryOfANewerFormatIsRefusedAndKept) {
   }
   EXPECT_FALSE(fs::exists(harness_.options().directory + "/DAMAGED"));
   EXPECT_FALSE(fs::exists(harness_.options().directory + "/db.damaged"));
+}
+
+// Tables of builds that had RocksDB compute it are checked by ours, and the other way round.
+TEST(TableChecksum, IsTheOneOfRocksDb) {
+  const auto rocks = rocksdb::GetFileChecksumGenCrc32cFactory();
+  const auto ours = TableChecksumFactory();
+  EXPECT_STREQ(ours->Name(), rocks->Name());
+  for (const size_t size : {0, 1, 4096, 100'001}) {
+    const auto theirs = rocks->CreateFileChecksumGenerator({});
+    const auto own = ours->CreateFileChecksumGenerator({});
+    const std::string bytes(size, static_cast<char>(size));
+    for (rocksdb::FileChecksumGenerator* each : {theirs.get(), own.get()}) {
+      each->Update("head", 4);
+      each->Update(bytes.data(), bytes.size());
+      each->Finalize();
+    }
+    EXPECT_EQ(own->GetChecksum(), theirs->GetChecksum()) << size;
+    EXPECT_STREQ(own->Name(), theirs->Name());
+  }
 }
 
 }  // namespace

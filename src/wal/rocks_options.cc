@@ -2,9 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "rocksdb/cache.h"
-#include "rocksdb/file_checksum.h"
 #include "rocksdb/table.h"
 #include "rocksdb/utilities/table_properties_collectors.h"
+#include "wal/table_checksum.h"
 
 namespace forebay {
 namespace {
@@ -88,7 +88,7 @@ rocksdb::DBOptions RocksOptions(rocksdb::Env* env, size_t memtable_bytes,
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   // Of each whole table, in the manifest: the scrub compares (wal_scrub.h).
-  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  options.file_checksum_gen_factory = TableChecksumFactory();
   options.keep_log_file_num = 3;
   options.max_log_file_size = 8 << 20;
   options.info_log_level = rocksdb::WARN_LEVEL;

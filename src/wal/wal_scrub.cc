@@ -11,6 +11,7 @@
 #include "runtime/log.h"
 #include "wal/rocks_options.h"
 #include "wal/sync_mark.h"
+#include "wal/table_checksum.h"
 #include "wal/wal_file_check.h"
 
 namespace forebay {
@@ -196,7 +197,7 @@ bool WalScrub::CheckTable(const Item& item, size_t bytes_max, Found& found) {
       OnBadTable(item, found);
       return true;
     }
-    checksum_ = rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({});
+    checksum_ = TableChecksumFactory()->CreateFileChecksumGenerator({});
   }
   std::string scratch(kReadBytes, '\0');
   while (found.bytes < bytes_max) {
