@@ -119,6 +119,29 @@ TEST_F(ProducerTest, PacksWhatComesWhileABlockIsOnItsWay) {
   EXPECT_EQ(cluster_->seen[1].events, 49u);
 }
 
+// With many partitions every one of them may have little to send, and all together too many blocks.
+TEST_F(ProducerTest, PacksMoreWhileManyBlocksAreOnTheirWay) {
+  constexpr int kPartitions = 200;
+  Start({}, kPartitions);
+  cluster_->latency = absl::Milliseconds(100);
+  int next = 0;
+  const auto append_to_all = [&] {
+    for (int key = 0; key < 4 * kPartitions; key++) Append(next++, absl::StrCat("key-", key));
+  };
+  append_to_all();
+  ASSERT_TRUE(RunUntilTold(next));  // it knows how long that takes
+  cluster_->seen.clear();
+  const int first = next;
+  for (int i = 0; i < 10; i++) {
+    append_to_all();
+    simulation_.RunFor(absl::Milliseconds(4));
+  }
+  ASSERT_TRUE(RunUntilTold(next));
+  const auto events = static_cast<size_t>(next - first);
+  EXPECT_LT(cluster_->seen.size(), events / 20) << "40 events for each partition";
+  EXPECT_EQ(Count(Outcome::kAcknowledged), static_cast<size_t>(next));
+}
+
 TEST_F(ProducerTest, SaysHowLongItsBlocksTook) {
   Start(With([](BatchOptions& batch) { batch.linger = absl::Milliseconds(20); }));
   cluster_->latency = absl::Milliseconds(100);

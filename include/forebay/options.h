@@ -52,8 +52,9 @@ struct StreamOptions {
 // How a producer packs events into blocks.
 struct BatchOptions {
   size_t block_bytes_max = 256 << 10;  // raw; 1 KiB to 4 MiB
-  absl::Duration linger =
-      absl::Milliseconds(2);           // 0 to 1 s; nothing waits while a producer is idle
+  // How long an event may wait for its block to fill: 0 to 1 s. Nothing waits while little is on
+  // its way to the owners, and up to 250 ms while there are more blocks than they keep up with.
+  absl::Duration linger = absl::Milliseconds(2);
   size_t memory_bytes_max = 64 << 20;  // events taken in and not settled yet; 1 MiB to 64 GiB
   // At memory_bytes_max: true = Append waits for room, false = it refuses (RESOURCE_EXHAUSTED).
   bool wait_for_memory = true;

@@ -33,6 +33,11 @@ constexpr int kBackoffDoublings = 5;  // up to 160 ms
 // A sequence is refused for good only after that many owners' answers in a row, because an owner
 // may have heard too little yet.
 constexpr int kSequenceRefusalsMax = 3;
+// With so many blocks on their way it is their number that the owners are busy with, not their
+// bytes. Then a batch waits for more events, half as long as it takes to be acknowledged, but no
+// longer than owners are given.
+constexpr size_t kManyBlocks = 64;
+constexpr absl::Duration kLingerMax = absl::Milliseconds(250);
 // Owners forget an idle producer after 24 h. Well before that it becomes a new one.
 constexpr absl::Duration kNewRunAfterIdle = absl::Hours(12);
 
@@ -88,11 +93,17 @@ void PartitionSender::Hurry() {
 }
 
 bool PartitionSender::BatchMayLeave() const {
-  // Nothing is on its way: waiting would only cost time.
-  if (blocks_.empty() || batches_.size() > 1 || full()) return true;
+  if (batches_.size() > 1 || full()) return true;
+  // Little is on its way: waiting would only cost time.
+  if (blocks_.empty() && context_.blocks < kManyBlocks) return true;
   const Batch& batch = batches_.front();
   return taken_ - batch.events.size() < hurry_until_ ||
-         context_.clock.Now() - batch.since >= context_.batch.linger;
+         context_.clock.Now() - batch.since >= Linger();
+}
+
+absl::Duration PartitionSender::Linger() const {
+  if (context_.blocks < kManyBlocks) return context_.batch.linger;
+  return std::max(context_.batch.linger, std::min(context_.ack_time / 2, kLingerMax));
 }
 
 void PartitionSender::Pump() {
@@ -115,7 +126,7 @@ void PartitionSender::Pump() {
 void PartitionSender::ArmLinger() {
   if (linger_armed_) return;
   linger_armed_ = true;
-  const absl::Time due = batches_.front().since + context_.batch.linger;
+  const absl::Time due = batches_.front().since + Linger();
   context_.executor.PostAfter(std::max(due - context_.clock.Now(), absl::ZeroDuration()),
                               Guarded([this] {
                                 linger_armed_ = false;
@@ -136,8 +147,12 @@ void PartitionSender::Seal() {
                                             batch.events, context_.codec);
   FOREBAY_CHECK(block.ok(), std::string(block.status().message()));
   next_sequence_ += batch.events.size();
-  blocks_.push_back(Sent{
-      .number = next_number_++, .block = *std::move(block), .waiting = std::move(batch.waiting)});
+  if (blocks_.empty()) quiet_since_ = now;
+  context_.blocks++;
+  blocks_.push_back(Sent{.number = next_number_++,
+                         .sealed = now,
+                         .block = *std::move(block),
+                         .waiting = std::move(batch.waiting)});
 }
 
 void PartitionSender::Send(Sent& sent) {
@@ -188,11 +203,16 @@ void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
   last_refusal_ = absl::OkStatus();
   quiet_since_ = last_settled_ = context_.clock.Now();
   sent.settled = true;
+  // As TCP does, and only of blocks that were sent once (RFC 6298 sections 2 and 3).
+  if (sent.attempts == 1) {
+    context_.ack_time += (last_settled_ - sent.sealed - context_.ack_time) / 8;
+  }
   std::vector<Waiting> waiting = std::exchange(sent.waiting, {});
   context_.counters.until_acknowledged.Add(last_settled_ - waiting.front().taken);
   while (!blocks_.empty() && blocks_.front().settled) {
     settled_ += blocks_.front().block.event_count();
     blocks_.pop_front();
+    context_.blocks--;
     if (next_to_send_ > 0) next_to_send_--;
   }
   if (Idle()) quiet_since_ = absl::InfiniteFuture();
@@ -377,6 +397,7 @@ void PartitionSender::Close() {
 
 void PartitionSender::FailSealed(const absl::Status& status) {
   std::deque<Sent> blocks = std::exchange(blocks_, {});
+  context_.blocks -= blocks.size();
   StartNewRun();
   for (Sent& sent : blocks) {
     settled_ += sent.block.event_count();

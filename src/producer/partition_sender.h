@@ -30,6 +30,10 @@ struct SenderContext {
   absl::AnyInvocable<void()> refresh_routes;
   // So many bytes have been settled.
   absl::AnyInvocable<void(size_t bytes)> settled;
+  // Sealed and not settled, of all senders.
+  size_t blocks = 0;
+  // How long a block took from its sealing to its acknowledgement, smoothed.
+  absl::Duration ack_time = absl::ZeroDuration();
   // When a node was last of use to one of the senders: it took a block, or was too busy to.
   std::map<NodeId, absl::Time> useful_at = {};
   // Of all senders, since then, for others to take over.
@@ -81,6 +85,7 @@ class PartitionSender {
   };
   struct Sent {
     uint64_t number;  // of this block, to find it again
+    absl::Time sealed;
     Block block;
     std::vector<Waiting> waiting;  // for its events
     int attempts = 0;
@@ -91,6 +96,7 @@ class PartitionSender {
   };
 
   bool BatchMayLeave() const;
+  absl::Duration Linger() const;
   void Seal();
   void Send(Sent& sent);
   void ArmLinger();
