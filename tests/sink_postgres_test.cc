@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "runtime/thread_executor.h"
 #include "sink_contract.h"
 #include "sinks/make_sink.h"
@@ -170,6 +171,22 @@ TEST_F(PostgresSinkTest, ARowAgainstTheTablesOwnRulesIsPoison) {
   }
   EXPECT_EQ(world_->Rows(partition_).size(), 0u);
   EXPECT_TRUE(sink_->Deliver(BatchOf(partition_, 1, 0, 5)).ok());
+}
+
+// Rows go to the server while later ones are still being made.
+TEST_F(PostgresSinkTest, ABatchOfMegabytesIsStoredWholeOrNotAtAll) {
+  EXPECT_EQ(Next(*sink_, 1), 0u);
+  OwnedBatch batch = BatchOf(partition_, 1, 0, 3000);
+  for (Event& event : batch.events) event.payload = std::string(1000, '\\');
+  for (const char* id : {"0", "2999"}) {
+    world_->Sql(absl::StrCat("ALTER TABLE events ADD CONSTRAINT rule CHECK (id <> '", id, "')"));
+    EXPECT_TRUE(absl::IsInvalidArgument(sink_->Deliver(batch)));
+    EXPECT_EQ(world_->Rows(partition_).size(), 0u);
+    world_->Sql("ALTER TABLE events DROP CONSTRAINT rule");
+  }
+  ASSERT_TRUE(sink_->Deliver(batch).ok());
+  EXPECT_EQ(world_->Sql("SELECT count(*) FROM events WHERE payload = repeat('\\', 1000)")[0][0],
+            "3000");
 }
 
 // Two sinks that write one table must not put each other's events in the dead-letter stream.

@@ -98,7 +98,8 @@ absl::StatusOr<PostgresRows> PostgresConnection::Run(const std::string& sql,
   return out;
 }
 
-absl::Status PostgresConnection::Copy(const std::string& sql, std::string_view data) {
+absl::Status PostgresConnection::Copy(const std::string& sql,
+                                      absl::FunctionRef<std::string_view()> next_piece) {
   if (PQsendQuery(connection_.get(), sql.c_str()) != 1) return Lost("send");
   auto started = Next();
   if (!started.ok()) return started.status();
@@ -108,12 +109,13 @@ absl::Status PostgresConnection::Copy(const std::string& sql, std::string_view d
     absl::Status error = ErrorOf(started->get());
     return error.ok() ? absl::InternalError("PostgreSQL: COPY did not start") : error;
   }
-  constexpr size_t kPieceBytes = 256 << 10;
-  while (!data.empty()) {
-    const std::string_view piece = data.substr(0, kPieceBytes);
-    const int put = PQputCopyData(connection_.get(), piece.data(), static_cast<int>(piece.size()));
+  for (std::string_view piece = next_piece(); !piece.empty(); piece = next_piece()) {
+    int put = 0;
+    while ((put = PQputCopyData(connection_.get(), piece.data(), static_cast<int>(piece.size()))) ==
+           0) {
+      FOREBAY_RETURN_IF_ERROR(Flush());
+    }
     if (put < 0) return Lost("copy");
-    if (put == 1) data.remove_prefix(piece.size());
     FOREBAY_RETURN_IF_ERROR(Flush());
   }
   int ended = 0;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -33,8 +34,9 @@ class PostgresConnection {
 
   absl::StatusOr<PostgresRows> Run(const std::string& sql,
                                    const std::vector<std::string>& parameters = {});
-  // "COPY ... FROM STDIN", with its data in text format.
-  absl::Status Copy(const std::string& sql, std::string_view data);
+  // "COPY ... FROM STDIN", with its data in text format: pieces of it, until one is empty. The
+  // server takes in one while the next is made.
+  absl::Status Copy(const std::string& sql, absl::FunctionRef<std::string_view()> next_piece);
   // Leaves a transaction that is open; false when the connection is of no use any more.
   bool RollBack();
 

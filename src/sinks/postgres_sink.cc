@@ -1,6 +1,8 @@
 // Events and progress in PostgreSQL, changed in one transaction.
 #include <libpq-fe.h>
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -55,26 +57,28 @@ uint64_t Number(const std::string& text) {
   return absl::SimpleAtoi(text, &number) ? number : 0;
 }
 
-// A column of COPY's text format.
+// What stands for a byte in COPY's text format, after a backslash. 0: the byte itself, alone.
+constexpr std::array<char, 256> kEscapes = [] {
+  std::array<char, 256> escapes{};
+  escapes['\\'] = '\\';
+  escapes['\n'] = 'n';
+  escapes['\r'] = 'r';
+  escapes['\t'] = 't';
+  return escapes;
+}();
+
+// A column of it.
 void AppendColumn(std::string_view text, std::string& out) {
-  for (char c : text) {
-    switch (c) {
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += c;
-    }
+  size_t plain = 0;
+  for (size_t at = 0; at < text.size(); at++) {
+    const char escape = kEscapes[static_cast<uint8_t>(text[at])];
+    if (escape == 0) continue;
+    out.append(text, plain, at - plain);
+    out += '\\';
+    out += escape;
+    plain = at + 1;
   }
+  out.append(text, plain);
   out += '\t';
 }
 
@@ -114,6 +118,29 @@ void AppendRow(const PartitionId& partition, Offset offset, const Event& event, 
   out.back() = '\n';
 }
 
+// The rows of a batch, some at a time.
+class RowPieces {
+ public:
+  explicit RowPieces(const SinkBatch& batch) : batch_(batch) {}
+
+  // Good until the next call; empty after the last.
+  std::string_view Next() {
+    rows_.clear();
+    for (; next_ < batch_.events.size() && rows_.size() < kPieceBytes; next_++) {
+      AppendRow(batch_.partition, batch_.first + next_, batch_.events[next_], time_, rows_);
+    }
+    return rows_;
+  }
+
+ private:
+  static constexpr size_t kPieceBytes = 64 << 10;
+
+  const SinkBatch& batch_;
+  TimeText time_{TimeText::Form::kPostgres};
+  size_t next_ = 0;
+  std::string rows_;
+};
+
 class PostgresSink final : public Sink {
  public:
   explicit PostgresSink(PostgresSinkOptions options)
@@ -143,11 +170,9 @@ class PostgresSink final : public Sink {
  private:
   absl::Status Take(const SinkBatch& batch, bool skip) {
     FOREBAY_RETURN_IF_ERROR(CheckName(batch, options_.name));
-    TimeText time(TimeText::Form::kPostgres);
-    std::string rows;
-    for (size_t i = 0; i < batch.events.size() && !skip; i++) {
-      FOREBAY_RETURN_IF_ERROR(CheckText(batch.events[i]));
-      AppendRow(batch.partition, batch.first + i, batch.events[i], time, rows);
+    RowPieces rows(batch);
+    for (const Event& event : batch.events) {
+      if (!skip) FOREBAY_RETURN_IF_ERROR(CheckText(event));
     }
     return WithConnection([&](PostgresConnection& connection) {
       FOREBAY_RETURN_IF_ERROR(connection.Run("BEGIN").status());
@@ -158,7 +183,7 @@ class PostgresSink final : public Sink {
                                          " (stream, partition, \"offset\", id, key, \"time\", "
                                          "type, payload, payload_is_base64, attributes) "
                                          "FROM STDIN"),
-                            rows),
+                            [&] { return rows.Next(); }),
             "copy"));
       }
       auto committed = connection.Run("COMMIT");
