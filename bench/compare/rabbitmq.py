@@ -1,4 +1,4 @@
-"""RabbitMQ: a quorum queue over three nodes of one cluster."""
+"""RabbitMQ: a quorum queue or a stream over three nodes of one cluster. Options: queue, synchronous."""
 import json
 import os
 import subprocess
@@ -77,6 +77,9 @@ class RabbitMq(Peer):
 
     def pids_of(self, i):
         return self.beams[i]
+
+    def settings(self, workload):
+        return {"queue": self.options["queue"]}
 
     def leader(self, name):
         for i in range(3):

@@ -25,7 +25,9 @@ class Results:
     """The lines of result files, by what they are about."""
 
     def __init__(self, lines):
-        self.machine = next((line for line in lines if line["kind"] == "machine"), None)
+        machines = [line for line in lines if line["kind"] == "machine"]
+        self.machine = machines[0] if machines else None
+        self.added = machines[1:]  # by runs of the harness whose lines were added to the first one's
         self.versions = {line["variant"]: line["version"] for line in lines if line["kind"] == "variant"}
         self.missing = {line["variant"]: line["reason"] for line in lines if line["kind"] == "not_installed"}
         self.failed = {line["variant"]: line["reason"] for line in lines if line["kind"] == "failed"}
@@ -121,6 +123,8 @@ def machine_text(results):
             f"{of['sync_4kib_us'] / 1000:.2f} ms (median). Command: `{of['command']}`. Medians of "
             f"{' to '.join(map(str, runs))} run(s), {' or '.join(f'{each:g}' for each in spans)} s each; gap, lost and "
             "twice are the worst of all runs.")
+    for added in results.added:
+        text += f" Added: `{added['command']}`, {added['date']}, commit {added['commit']}."
     if disturbed:
         text += f" In {disturbed} run(s) other processes used more of the machine than the harness tolerates."
     return text

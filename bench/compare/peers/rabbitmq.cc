@@ -1,4 +1,5 @@
-// A RabbitMQ quorum queue over AMQP 0.9.1 (rabbitmq-c), with publisher confirms.
+// A RabbitMQ quorum queue or stream over AMQP 0.9.1 (rabbitmq-c), with publisher confirms. Setting:
+// queue (quorum or stream).
 #include <amqp.h>
 #include <amqp_framing.h>
 #include <amqp_tcp_socket.h>
@@ -38,6 +39,15 @@ timeval TimevalOf(absl::Duration limit) {
 
 amqp_bytes_t Bytes(std::string_view text) {
   return {text.size(), const_cast<char*>(text.data())};  // the library only reads it
+}
+
+// Of an argument table; the text must live as long.
+amqp_table_entry_t Entry(std::string_view key, std::string_view value) {
+  amqp_table_entry_t entry{};
+  entry.key = Bytes(key);
+  entry.value.kind = AMQP_FIELD_KIND_UTF8;
+  entry.value.value.bytes = Bytes(value);
+  return entry;
 }
 
 struct Close {
@@ -150,10 +160,8 @@ class RabbitPeer final : public Peer {
   absl::Status Create() override {
     auto connection = Open(options_.addresses.front());
     if (!connection.ok()) return connection.status();
-    amqp_table_entry_t type{};
-    type.key = Bytes("x-queue-type");
-    type.value.kind = AMQP_FIELD_KIND_UTF8;
-    type.value.value.bytes = Bytes("quorum");
+    const std::string wanted = options_.Setting("queue", "quorum");
+    amqp_table_entry_t type = Entry("x-queue-type", wanted);
     amqp_queue_declare(connection->get(), kChannel, Bytes(options_.name), 0, 1, 0, 0, {1, &type});
     return Check(amqp_get_rpc_reply(connection->get()), "declare the queue");
   }
@@ -172,8 +180,10 @@ class RabbitPeer final : public Peer {
     if (!opened.ok()) return opened.status();
     amqp_connection_state_t connection = opened->get();
     amqp_basic_qos(connection, kChannel, 0, kReadAhead, 0);
+    amqp_table_entry_t start = Entry("x-stream-offset", "first");
+    const bool is_stream = options_.Setting("queue", "quorum") == "stream";
     amqp_basic_consume(connection, kChannel, Bytes(options_.name), amqp_empty_bytes, 0, 0, 0,
-                       amqp_empty_table);
+                       is_stream ? amqp_table_t{1, &start} : amqp_empty_table);
     const absl::Status consumes = Check(amqp_get_rpc_reply(connection), "consume");
     if (!consumes.ok()) return consumes;
     while (true) {
