@@ -7,8 +7,8 @@
 namespace forebay {
 
 // Counts up from a number in hex digits that was drawn at random, with as many digits. What the ids
-// of a block have in common compresses away; drawn one by one they would be a third of what is left
-// of small events (docs/BENCHMARKS.md). Not thread-safe.
+// of a block have in common compresses away; drawn one by one they would be a quarter of what is
+// left of events of 200 bytes (docs/decisions/0033-where-the-time-goes.md). Not thread-safe.
 class EventIds {
  public:
   // Lower-case hex digits, 128 bits of them or more, or two of these might meet.

@@ -8,8 +8,8 @@
 namespace forebay {
 
 // As RocksDB's GetFileChecksumGenCrc32cFactory, bytes and names, but with the processor's
-// instruction: RocksDB as distributions build it computes CRC-32C by tables, which took a tenth of
-// a busy node's CPU (docs/BENCHMARKS.md).
+// instruction: RocksDB as Debian builds it computes CRC-32C by tables, which took 5 % of all CPU at
+// the maximum (docs/decisions/0033-where-the-time-goes.md).
 std::shared_ptr<rocksdb::FileChecksumGenFactory> TableChecksumFactory();
 
 }  // namespace forebay
