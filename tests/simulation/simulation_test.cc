@@ -36,7 +36,7 @@ namespace {
 constexpr uint64_t kKnownSeeds = 80, kNewSeeds = 20;  // sanitizers make it several times slower
 constexpr bool kFullRange = false;
 #else
-constexpr uint64_t kKnownSeeds = 400, kNewSeeds = 200;
+constexpr uint64_t kKnownSeeds = 500, kNewSeeds = 150;
 constexpr bool kFullRange = true;
 #endif
 constexpr int kProcesses = 2;
