@@ -156,9 +156,10 @@ class World {
   int producers_ = 0;  // started so far
   bool faulty_ = true;
   bool appending_ = true;
-  Random dice_{0};                       // of the fault that is injected now
-  std::vector<NodeId> aim_;              // nodes that it prefers
-  std::map<NodeId, uint64_t> stopping_;  // the life that got SIGTERM
+  Random dice_{0};                                  // of the fault that is injected now
+  std::vector<NodeId> aim_;                         // nodes that it prefers
+  absl::Time copies_taken_ = absl::InfinitePast();  // the last time
+  std::map<NodeId, uint64_t> stopping_;             // the life that got SIGTERM
   std::map<Fault, int> faults_done_;
   uint64_t evacuations_ = 0;  // that were complete
   FaultCoverage coverage_;

@@ -8,6 +8,8 @@ namespace forebay {
 namespace {
 
 constexpr absl::Duration kSoon = absl::Milliseconds(50);
+// By then all know that a disk is lost, however slow the metadata store is.
+constexpr absl::Duration kLossKnownWithin = absl::Seconds(10);
 // An operator waits so long for a node that is to stop, or to be emptied.
 constexpr absl::Duration kStopLimit = absl::Seconds(10);
 constexpr absl::Duration kEvacuationLimit = absl::Seconds(15);
@@ -33,12 +35,13 @@ bool World::MayWipe() const {
 bool World::MayTakeCopies(Fault fault, const SimNode& node) const {
   if (!MayWipe()) return false;
   // Where one copy is enough for an acknowledgement, a disk that lies is one too many; and a
-  // segment that is about to be opened may have only the one that would be lost.
-  if (plan_.stream.on_zone_shortfall == ZoneShortfall::kAcceptDegraded) {
-    const bool opening = !watch_.NodesIn(ProtocolState::kSwapping).empty() ||
-                         !watch_.NodesIn(ProtocolState::kRolling).empty();
-    if (fault == Fault::kLostSyncs || opening) return false;
-  }
+  // segment that is about to be opened may have only the one that would be lost. So it may
+  // anywhere, if it was named before it was known that another disk is lost.
+  const bool degraded = plan_.stream.on_zone_shortfall == ZoneShortfall::kAcceptDegraded;
+  const bool opening = !watch_.NodesIn(ProtocolState::kSwapping).empty() ||
+                       !watch_.NodesIn(ProtocolState::kRolling).empty();
+  if (degraded && fault == Fault::kLostSyncs) return false;
+  if (opening && (degraded || simulation_.Now() - copies_taken_ < kLossKnownWithin)) return false;
   return std::none_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
     return other.get() != &node && (other->HasDamage() || other->loses_syncs());
   });
@@ -51,6 +54,7 @@ bool World::InjectInAnyNode(Fault fault) {
   Hit(fault, {&node});
   Note(absl::StrCat(NameOf(fault), " ", node.id().value()));
   if (TakesCopies(fault)) {
+    copies_taken_ = simulation_.Now();
     DamageDisk(fault, node);
   } else if (fault == Fault::kDiskFull || fault == Fault::kSlowDisk || fault == Fault::kStallDisk ||
              fault == Fault::kFailSync) {
@@ -198,7 +202,10 @@ void World::FinishEvacuation(SimNode& node, absl::Time limit, absl::Duration dow
     const bool empty = !IsNamed(node) && MayTakeCopies(Fault::kWipe, node);
     if (!empty && simulation_.Now() < limit && faulty_) return FinishEvacuation(node, limit, down);
     Note(absl::StrCat(empty ? "EVACUATED " : "NOT EVACUATED ", node.id().value()));
-    if (empty) evacuations_++;
+    if (empty) {
+      evacuations_++;
+      copies_taken_ = simulation_.Now();
+    }
     node.Kill();
     if (empty) node.Wipe();
     StartLater(node, down);
