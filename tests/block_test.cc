@@ -85,7 +85,6 @@ TEST(Block, RawBytesAreWhatEncodedBytesAnnounced) {
   EXPECT_EQ(Encode(events, Codec::kLz4).raw_bytes(), bytes);
 }
 
-// Guard of G10: any flipped bit is found, in the header, the producer id or the body.
 TEST(EventIds, CountUpInHex) {
   EventIds ids("09e");
   std::vector<std::string> drawn;
@@ -111,6 +110,7 @@ TEST(EventIds, TakeLittleRoomInABlock) {
   EXPECT_GT(drawn - without, 16'000u);
 }
 
+// Guard of G10: any flipped bit is found, in the header, the producer id or the body.
 TEST(Block, IsRefusedWithAnyByteChanged) {
   for (const Codec codec : kCodecs) {
     const std::string bytes(Encode(SmallEvents(20), codec).bytes());

@@ -142,6 +142,28 @@ TEST_F(ProducerTest, PacksMoreWhileManyBlocksAreOnTheirWay) {
   EXPECT_EQ(Count(Outcome::kAcknowledged), static_cast<size_t>(next));
 }
 
+// Hazard 10: the owner could not answer what was not sent to it.
+TEST_F(ProducerTest, DoesNotHoldAgainstAnOwnerThatABatchLingered) {
+  constexpr int kPartitions = 300;
+  Start({}, kPartitions);
+  cluster_->latency = absl::Milliseconds(240);
+  std::vector<std::string> keys, others;  // of the partitions of one owner, and of the others
+  for (int i = 0; i < 4 * kPartitions; i++) {
+    const std::string key = absl::StrCat("key-", i);
+    const bool is_of_first = cluster_->OwnerOf(Crc32c(key) % kPartitions) == cluster_->nodes()[0];
+    (is_of_first ? keys : others).push_back(key);
+  }
+  int next = 0;
+  // Long enough that it knows how long blocks take; the first owner has nothing to do meanwhile.
+  for (int i = 0; i < 100; i++) {
+    for (const std::string& key : others) Append(next++, key);
+    simulation_.RunFor(absl::Milliseconds(40));
+  }
+  Append(next++, keys[0]);
+  ASSERT_TRUE(RunUntilTold(next));
+  EXPECT_THAT(cluster_->asks, testing::IsEmpty());
+}
+
 TEST_F(ProducerTest, SaysHowLongItsBlocksTook) {
   Start(With([](BatchOptions& batch) { batch.linger = absl::Milliseconds(20); }));
   cluster_->latency = absl::Milliseconds(100);

@@ -18,7 +18,8 @@ EXAMPLES = """examples:
   scripts/bench compare                          everything, about 25 minutes; writes docs/BENCHMARKS.md
   scripts/bench compare --repeats 3              medians of three
   scripts/bench compare --peers forebay,redis-always --workloads max1k,rate1k --quick
-  scripts/bench compare --peers kafka-zstd --no-publish     (KAFKA_HOME: instead of what Maven fetches)
+  scripts/bench compare --peers etcd --add       its rows in docs/BENCHMARKS.md anew; the others stay
+  scripts/bench compare --peers kafka-zstd       (KAFKA_HOME: instead of what Maven fetches)
   scripts/bench goals                            what compare does not show; writes docs/BENCHMARKS.md
   scripts/bench goals --only idle,profiles       a part of that anew; the other figures stay
   scripts/bench report                           docs/BENCHMARKS.md again from its result file
@@ -56,6 +57,7 @@ def parser():
     compare.add_argument("--warm-up", type=float, help="not measured (2; --quick: 1)")
     compare.add_argument("--tries", type=int, help="of a run that other processes disturb (3; --quick: 1)")
     compare.add_argument("--quick", action="store_true", help="short runs, to see that all works; never published")
+    compare.add_argument("--add", action="store_true", help="of these peers alone, put what was published before aside")
     compare.add_argument("--no-publish", action="store_true", help="leave docs/BENCHMARKS.md as it is")
     compare.add_argument("--out", type=pathlib.Path, help="JSON lines (default: results/compare/TIME.jsonl)")
     compare.add_argument("--folder", help="where the nodes keep their data (default: the temporary folder)")
@@ -112,9 +114,9 @@ def compare(asked):
     print(report.figures_text(results))
     out.with_suffix(".svg").write_text(report.chart(results))
     say(f"results: {out}")
-    complete = set(asked.peers) == set(VARIANTS) and set(asked.workloads) >= set(DEFAULT)
-    if complete and not asked.quick and not asked.no_publish:
-        report.publish(out)
+    publishable = set(asked.workloads) >= set(DEFAULT) and not asked.quick and not asked.no_publish
+    if publishable and (asked.add or set(asked.peers) == set(VARIANTS)):
+        report.add(out) if asked.add else report.publish(out)
         say("docs/BENCHMARKS.md has them")
     return 0
 
@@ -125,12 +127,10 @@ def measure_goals(asked):
     prepare(asked)
     out = asked.out or report.GOALS
     out.parent.mkdir(parents=True, exist_ok=True)
-    kept = out.read_text().splitlines() if out.exists() else []
+    before = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    kept = report.without(before, lambda line: goals.part_of(line) in asked.only)
     with open(out, "w", encoding="utf-8") as file:
-        for line in kept:
-            part = goals.part_of(json.loads(line))
-            if part is not None and part not in asked.only:
-                file.write(line + "\n")
+        file.writelines(json.dumps(line) + "\n" for line in kept)
         goals.measure(asked, file)
     return report.write()
 

@@ -25,9 +25,8 @@ class Results:
     """The lines of result files, by what they are about."""
 
     def __init__(self, lines):
-        machines = [line for line in lines if line["kind"] == "machine"]
-        self.machine = machines[0] if machines else None
-        self.added = machines[1:]  # by runs of the harness whose lines were added to the first one's
+        # The first is that of most lines; the others', of what was measured anew later.
+        self.machines = [line for line in lines if line["kind"] == "machine"]
         self.versions = {line["variant"]: line["version"] for line in lines if line["kind"] == "variant"}
         self.missing = {line["variant"]: line["reason"] for line in lines if line["kind"] == "not_installed"}
         self.failed = {line["variant"]: line["reason"] for line in lines if line["kind"] == "failed"}
@@ -113,8 +112,25 @@ def table(results):
     return "\n".join(lines + [row(results, name) for name in results.variants()])
 
 
+def without(lines, again):
+    """What stays of a result file's lines when those for which again(line) holds are measured anew. Where nothing is left
+    of what a machine line stands before, it goes too."""
+    sections = [[]]
+    for line in lines:
+        if line["kind"] == "machine":
+            sections.append([line])
+        elif not again(line):
+            sections[-1].append(line)
+    return [line for section in sections if any(line["kind"] != "machine" for line in section) for line in section]
+
+
+def added_text(machines):
+    return "".join(f" Measured anew: `{each['command']}`, {each['date']}"
+                   + (f", commit {each['commit']}." if "commit" in each else ".") for each in machines)
+
+
 def machine_text(results):
-    of = results.machine
+    of = results.machines[0]
     runs = sorted({each["runs"] for each in results.medians.values()})
     spans = sorted({each["seconds"] for each in results.medians.values()})
     disturbed = sum(each["disturbed"] for each in results.medians.values())
@@ -123,8 +139,7 @@ def machine_text(results):
             f"{of['sync_4kib_us'] / 1000:.2f} ms (median). Command: `{of['command']}`. Medians of "
             f"{' to '.join(map(str, runs))} run(s), {' or '.join(f'{each:g}' for each in spans)} s each; gap, lost and "
             "twice are the worst of all runs.")
-    for added in results.added:
-        text += f" Added: `{added['command']}`, {added['date']}, commit {added['commit']}."
+    text += added_text(results.machines[1:])
     if disturbed:
         text += f" In {disturbed} run(s) other processes used more of the machine than the harness tolerates."
     return text
@@ -176,10 +191,10 @@ def block():
 def goals_block():
     lines = [json.loads(line) for line in GOALS.read_text().splitlines()] if GOALS.exists() else []
     measured = goals.Measured(Results.read([file for file in (PUBLISHED, GOALS) if file.exists()]), lines)
-    machine_line = next((line for line in lines if line["kind"] == "machine"), None)
-    where = (f"What the table above does not show is of `{machine_line['command']}`, {machine_line['date']}, a 4 KiB "
-             f"fdatasync {machine_line['sync_4kib_us'] / 1000:.2f} ms: [benchmarks/{GOALS.name}](benchmarks/{GOALS.name})."
-             if machine_line else "")
+    machines = [line for line in lines if line["kind"] == "machine"]
+    where = (f"What the table above does not show is of `{machines[0]['command']}`, {machines[0]['date']}, a 4 KiB "
+             f"fdatasync {machines[0]['sync_4kib_us'] / 1000:.2f} ms: [benchmarks/{GOALS.name}](benchmarks/{GOALS.name})."
+             + added_text(machines[1:]) if machines else "")
     parts = [goals.table(measured), where, goals.profiles_text(lines)]
     return "\n\n".join(part for part in parts if part)
 
@@ -210,6 +225,16 @@ def write():
 def publish(results_file):
     FOLDER.mkdir(exist_ok=True)
     shutil.copyfile(results_file, PUBLISHED)
+    return write()
+
+
+def add(results_file):
+    """In place of what is published of the same peers."""
+    new = [json.loads(line) for line in results_file.read_text().splitlines()]
+    anew = {line["variant"] for line in new if "variant" in line}
+    kept = without([json.loads(line) for line in PUBLISHED.read_text().splitlines()],
+                   lambda line: line["variant"] in anew)
+    PUBLISHED.write_text("".join(json.dumps(line) + "\n" for line in kept + new))
     return write()
 
 

@@ -18,7 +18,7 @@ constexpr size_t kMadeUpEvents = 10'000;
 // Fewer when they are large, so that they do not fill the memory of who measures.
 constexpr uint64_t kMadeUpBytes = uint64_t{64} << 20;
 constexpr size_t kMadeUpEventsMin = 100;
-// What the id, key, type and framing of a made-up event add to its payload.
+// What the key, time, type and framing of a made-up event without an id add to its payload.
 constexpr uint64_t kAroundPayload = 36;
 
 std::string MadeUpPayload(Random& random, size_t bytes) {

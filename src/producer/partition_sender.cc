@@ -147,7 +147,7 @@ void PartitionSender::Seal() {
                                             batch.events, context_.codec);
   FOREBAY_CHECK(block.ok(), std::string(block.status().message()));
   next_sequence_ += batch.events.size();
-  if (blocks_.empty()) quiet_since_ = now;
+  if (blocks_.empty()) quiet_since_ = now;  // what lingered was not sent to the owner
   context_.blocks++;
   blocks_.push_back(Sent{.number = next_number_++,
                          .sealed = now,

@@ -94,6 +94,14 @@ class Report(unittest.TestCase):
     def test_the_document_has_the_figures_of_its_result_file(self):
         self.assertEqual(report.check(), 0)
 
+    def test_what_is_measured_anew_replaces_what_was_measured_before(self):
+        first, second = ({"kind": "machine", "command": name} for name in ("first", "second"))
+        etcd, nats = run_line(), run_line(variant="nats")
+        def again(line):
+            return line["variant"] == "etcd"
+        self.assertEqual(report.without([first, etcd, nats, second, etcd], again), [first, nats])
+        self.assertEqual(report.without([nats, first, etcd], again), [nats])
+
     def test_the_chart_has_a_bar_for_every_row(self):
         chart = report.chart(report.Results([run_line(), run_line(workload="rate1k", rate=100)]))
         self.assertEqual(chart.count(VARIANTS["etcd"].title), 2)

@@ -31,6 +31,18 @@ class ScenarioTest : public testing::Test {
     }
     return Owner();
   }
+  // The owner is asked to give way while it has more to do than it can, for so long.
+  void ExpectKeptWhileLateFor(absl::Duration late) {
+    const Epoch before = EpochNow();
+    SimNode& owner = Owner();
+    owner.SetBusy(true);
+    NotOwner().replicator()->TakeOver({StreamId("s"), 0}, before, [](const absl::Status&) {});
+    Run(late);
+    owner.SetBusy(false);
+    Run(absl::Seconds(2));
+    EXPECT_EQ(EpochNow(), before);
+    ExpectAllWell();
+  }
   // Everything acknowledged, delivered, on all its copies.
   void ExpectAllWell() { EXPECT_TRUE(world_->RunUntilQuiet()) << Broken(); }
 
@@ -91,15 +103,7 @@ TEST_F(ScenarioTest, ANodeThatHearsNobodyFencesNobody) {  // G7
 // To take its partitions away would add to what it, and everybody, has to do (busy-is-not-gone).
 TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitions) {  // hazard 10
   Begin();
-  const Epoch before = EpochNow();
-  SimNode& owner = Owner();
-  owner.SetBusy(true);
-  NotOwner().replicator()->TakeOver({StreamId("s"), 0}, before, [](const absl::Status&) {});
-  Run(absl::Milliseconds(800));
-  owner.SetBusy(false);
-  Run(absl::Seconds(2));
-  EXPECT_EQ(EpochNow(), before);
-  ExpectAllWell();
+  ExpectKeptWhileLateFor(absl::Milliseconds(800));
 }
 
 // As in large fleets: what counts as late follows the heartbeats.
@@ -109,15 +113,7 @@ TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitionsWhereHeartbeatsAreR
   plan.liveness.suspect_after = absl::Seconds(4);
   Begin(plan);
   Run(absl::Seconds(5));  // until each hears the others
-  const Epoch before = EpochNow();
-  SimNode& owner = Owner();
-  owner.SetBusy(true);
-  NotOwner().replicator()->TakeOver({StreamId("s"), 0}, before, [](const absl::Status&) {});
-  Run(absl::Milliseconds(1900));
-  owner.SetBusy(false);
-  Run(absl::Seconds(2));
-  EXPECT_EQ(EpochNow(), before);
-  ExpectAllWell();
+  ExpectKeptWhileLateFor(absl::Milliseconds(1900));
 }
 
 // Its heartbeats come, but nothing gets there: nothing speaks for waiting.

@@ -155,13 +155,13 @@ class RabbitPublisher final : public Publisher {
 
 class RabbitPeer final : public Peer {
  public:
-  explicit RabbitPeer(const PeerOptions& options) : options_(options) {}
+  explicit RabbitPeer(const PeerOptions& options)
+      : options_(options), queue_type_(options.Setting("queue", "quorum")) {}
 
   absl::Status Create() override {
     auto connection = Open(options_.addresses.front());
     if (!connection.ok()) return connection.status();
-    const std::string wanted = options_.Setting("queue", "quorum");
-    amqp_table_entry_t type = Entry("x-queue-type", wanted);
+    amqp_table_entry_t type = Entry("x-queue-type", queue_type_);
     amqp_queue_declare(connection->get(), kChannel, Bytes(options_.name), 0, 1, 0, 0, {1, &type});
     return Check(amqp_get_rpc_reply(connection->get()), "declare the queue");
   }
@@ -181,9 +181,8 @@ class RabbitPeer final : public Peer {
     amqp_connection_state_t connection = opened->get();
     amqp_basic_qos(connection, kChannel, 0, kReadAhead, 0);
     amqp_table_entry_t start = Entry("x-stream-offset", "first");
-    const bool is_stream = options_.Setting("queue", "quorum") == "stream";
     amqp_basic_consume(connection, kChannel, Bytes(options_.name), amqp_empty_bytes, 0, 0, 0,
-                       is_stream ? amqp_table_t{1, &start} : amqp_empty_table);
+                       queue_type_ == "stream" ? amqp_table_t{1, &start} : amqp_empty_table);
     const absl::Status consumes = Check(amqp_get_rpc_reply(connection), "consume");
     if (!consumes.ok()) return consumes;
     while (true) {
@@ -205,6 +204,7 @@ class RabbitPeer final : public Peer {
 
  private:
   const PeerOptions options_;
+  const std::string queue_type_;
 };
 
 }  // namespace
