@@ -57,7 +57,7 @@ def parser():
     compare.add_argument("--warm-up", type=float, help="not measured (2; --quick: 1)")
     compare.add_argument("--tries", type=int, help="of a run that other processes disturb (3; --quick: 1)")
     compare.add_argument("--quick", action="store_true", help="short runs, to see that all works; never published")
-    compare.add_argument("--add", action="store_true", help="of these peers alone, put what was published before aside")
+    compare.add_argument("--add", action="store_true", help="publish, in place of what was published of these peers")
     compare.add_argument("--no-publish", action="store_true", help="leave docs/BENCHMARKS.md as it is")
     compare.add_argument("--out", type=pathlib.Path, help="JSON lines (default: results/compare/TIME.jsonl)")
     compare.add_argument("--folder", help="where the nodes keep their data (default: the temporary folder)")
@@ -98,6 +98,10 @@ def prepare(asked):
 
 
 def compare(asked):
+    publishable = set(asked.workloads) >= set(DEFAULT) and not asked.quick and not asked.no_publish
+    if asked.add and not publishable:
+        sys.exit(f"scripts/bench compare: --add publishes what it measures: it takes at least the workloads "
+                 f"{','.join(DEFAULT)}, and neither --quick nor --no-publish")
     asked.seconds = asked.seconds or (2 if asked.quick else 10)
     asked.warm_up = asked.warm_up or (1 if asked.quick else 2)
     asked.tries = asked.tries or (1 if asked.quick else 3)
@@ -114,7 +118,6 @@ def compare(asked):
     print(report.figures_text(results))
     out.with_suffix(".svg").write_text(report.chart(results))
     say(f"results: {out}")
-    publishable = set(asked.workloads) >= set(DEFAULT) and not asked.quick and not asked.no_publish
     if publishable and (asked.add or set(asked.peers) == set(VARIANTS)):
         report.add(out) if asked.add else report.publish(out)
         say("docs/BENCHMARKS.md has them")
