@@ -7,13 +7,16 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "node/child_process.h"
 #include "node/cut_proxy.h"
+#include "node/local_clock.h"
 #include "node/local_disk.h"
 #include "node/local_network.h"
 
@@ -274,6 +277,33 @@ TEST(LocalDisk, LosesWhatWasNotSyncedWhenItsPowerIsCut) {
   EXPECT_LT(std::filesystem::space(folder).capacity - (64 << 20) / 4,
             std::filesystem::space(folder).available)
       << "what was made room of is full again";
+}
+
+// What a chaos drill calls a clock jump is one, and a killed node leaves none of its tools behind.
+TEST(LocalClock, LeapsInAProcessAndLeavesNothing) {
+  if (const absl::Status allowed = LocalClock::Allow(); !allowed.ok()) {
+    GTEST_SKIP() << allowed.message();
+  }
+  const LocalClock clock(::testing::TempDir() + "/leaping.clock");
+  ASSERT_TRUE(clock.SetOff(absl::Hours(3)).ok());
+  auto child = ChildProcess::Start(
+      {.command = clock.Command({"sh", "-c", "while read line; do date +%s; done"}),
+       .log = LogPath(),
+       .talk = true});
+  ASSERT_TRUE(child.ok()) << child.status();
+  ASSERT_TRUE((*child)->WriteLine("now").ok());
+  const absl::StatusOr<std::string> told = (*child)->ReadLine();
+  ASSERT_TRUE(told.ok()) << told.status();
+  EXPECT_GT(std::stoll(*told), ::time(nullptr) + 2 * 60 * 60);
+
+  const std::string memory = absl::StrCat("/dev/shm/faketime_shm_", (*child)->pid());
+  const std::string lock = absl::StrCat("/dev/shm/sem.faketime_sem_", (*child)->pid());
+  EXPECT_TRUE(std::filesystem::exists(memory)) << "libfaketime has other names now";
+  (*child)->Signal(SIGKILL);
+  ASSERT_TRUE((*child)->WaitForEnd(absl::Seconds(10)));
+  LocalClock::TidyAfter((*child)->pid());
+  EXPECT_FALSE(std::filesystem::exists(memory));
+  EXPECT_FALSE(std::filesystem::exists(lock));
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "node/local_clock.h"
 
+#include <semaphore.h>
+#include <sys/mman.h>
+
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -37,10 +40,15 @@ std::vector<std::string> LocalClock::Command(std::vector<std::string> command) c
       "FAKETIME_TIMESTAMP_FILE=" + file_,
       "FAKETIME_CACHE_DURATION=1",
       "FAKETIME_DONT_FAKE_MONOTONIC=1",
-      "FAKETIME_DISABLE_SHM=1",
   };
   command.insert(command.begin(), settings.begin(), settings.end());
   return command;
+}
+
+// Its setting FAKETIME_DISABLE_SHM came after Debian 12's libfaketime (0.9.10).
+void LocalClock::TidyAfter(pid_t process) {
+  ::sem_unlink(absl::StrCat("/faketime_sem_", process).c_str());
+  ::shm_unlink(absl::StrCat("/faketime_shm_", process).c_str());
 }
 
 // Renamed into place, because it may be read at any time.

@@ -2,6 +2,8 @@
 // faketime), which answers in the process instead of the system; the monotonic clock stays.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,8 @@ class LocalClock {
 
   // The command of a process whose clock this is.
   std::vector<std::string> Command(std::vector<std::string> command) const;
+  // What a process that was killed leaves: libfaketime's shared memory, named by its number.
+  static void TidyAfter(pid_t process);
   // A running process notices within a second.
   absl::Status SetOff(absl::Duration by) const;
 

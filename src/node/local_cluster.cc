@@ -240,6 +240,7 @@ absl::Status LocalCluster::StartProcess(Process& process) {
        .log = log,
        .network = network_ == nullptr ? -1 : network_->NamespaceOf(process.zone)});
   if (!child.ok()) return WithContext(child.status(), "start ", process.name);
+  End(process);
   process.child = *std::move(child);
   process.may_end = false;
   return absl::OkStatus();
@@ -405,7 +406,14 @@ void LocalCluster::Stop() {
     if (!process.is_node || !process.child) continue;
     process.child->WaitForEnd(std::max(until - clock.Now(), absl::ZeroDuration()));
   }
-  for (Process& process : processes_) process.child.reset();
+  for (Process& process : processes_) End(process);
+}
+
+void LocalCluster::End(Process& process) const {
+  if (!process.child) return;
+  const pid_t number = process.child->pid();
+  process.child.reset();
+  if (options_.clocks) LocalClock::TidyAfter(number);
 }
 
 }  // namespace forebay

@@ -150,6 +150,7 @@ class LocalCluster {
   absl::Status MakeDisks();
   LocalClock ClockOf(const Process& node) const;
   absl::Status StartProcess(Process& process);
+  void End(Process& process) const;
   absl::Status WaitUntilReady();
   absl::StatusOr<std::string> AskProxy(const std::string& line);
   Process& Find(const std::string& name);
