@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "node/child_process.h"
 #include "node/cut_proxy.h"
+#include "node/free_memory.h"
 #include "node/local_clock.h"
 #include "node/local_disk.h"
 #include "node/local_network.h"
@@ -277,6 +278,29 @@ TEST(LocalDisk, LosesWhatWasNotSyncedWhenItsPowerIsCut) {
   EXPECT_LT(std::filesystem::space(folder).capacity - (64 << 20) / 4,
             std::filesystem::space(folder).available)
       << "what was made room of is full again";
+}
+
+size_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  size_t size = 0, resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// What is left of a burst keeps malloc from giving back the rest by itself.
+TEST(FreeMemory, GoesBackToTheSystemOnceTheProcessRests) {
+  constexpr size_t kPiece = 16 << 10, kPieces = 4000;
+  std::vector<std::string> burst(kPieces);
+  FreeMemory memory;
+  memory.Look();
+  for (std::string& piece : burst) piece.assign(kPiece, 'x');
+  for (size_t i = 0; i < kPieces; ++i) {
+    if (i % 100 != 99) std::string().swap(burst[i]);
+  }
+  const size_t kept = ResidentBytes();
+  memory.Look();
+  memory.Look();
+  EXPECT_LT(ResidentBytes() + kPiece * kPieces / 2, kept);
 }
 
 // What a chaos drill calls a clock jump is one, and a killed node leaves none of its tools behind.

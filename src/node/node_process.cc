@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "buffer/node_assembly.h"
 #include "node/exit_code.h"
+#include "node/free_memory.h"
 #include "node/node_metrics.h"
 #include "runtime/log.h"
 #include "runtime/mutex.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr absl::Duration kCloseLimit = absl::Seconds(10);
 constexpr absl::Duration kLook = absl::Milliseconds(100);
+constexpr int kLooksPerMemoryLook = 100;
 
 absl::Status OpenSinks(const NodeConfig& config, BufferOptions& options) {
   for (const SinkConfig& sink : config.sinks) {
@@ -98,9 +100,11 @@ int RunNode(const NodeConfig& config, ShutdownSignal& signal) {
   }
   Log(LogLevel::kInfo,
       absl::StrCat("serving at ", (*node)->address(), " in zone ", config.buffer.zone.value()));
-  while (!signal.WaitFor(kLook)) {
+  FreeMemory memory;
+  for (int looks = 1; !signal.WaitFor(kLook); ++looks) {
     const absl::Status failed = failure.Get();
     if (!failed.ok()) EndWithFailedStore(failed);
+    if (looks % kLooksPerMemoryLook == 0) memory.Look();
   }
   Log(LogLevel::kInfo, "stopping: handing partitions over");
   metrics.reset();
