@@ -172,7 +172,9 @@ absl::StatusOr<Segment> SegmentOf(const json& value, const std::string& what) {
   segment.rule.ack_zones = static_cast<int>(fields.Number("ack_zones", 1, kCopiesMax));
   segment.owner = NodeId(fields.Text("owner"));
   segment.owner_life = ProcessLife(fields.HexNumber("owner_life"));
-  for (const json& entry : fields.Array("replicas")) {
+  const json& replicas = fields.Array("replicas");
+  segment.replicas.reserve(replicas.size());
+  for (const json& entry : replicas) {
     Fields replica(entry, absl::StrCat(what, ", replica ", segment.replicas.size() + 1));
     segment.replicas.push_back({NodeId(replica.Text("node")),
                                 Incarnation(replica.HexNumber("incarnation")),

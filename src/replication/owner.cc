@@ -50,8 +50,8 @@ void OwnerCore::Restart(absl::Time now) {
     progress.last_news = now;
   }
   segment_bytes_ = 0;
-  for (const Entry& entry : entries_) {
-    if (entry.first >= segment_.base) segment_bytes_ += entry.block.bytes().size();
+  for (const auto& [first, entry] : entries_) {
+    if (first >= segment_.base) segment_bytes_ += entry.block.bytes().size();
   }
   opened_at_ = now;
 }
@@ -66,9 +66,8 @@ void OwnerCore::Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& 
       out.results.emplace_back(ticket, Acknowledged(verdict.offset));
       return;
     }
-    for (Entry& entry : entries_) {
-      if (entry.first == verdict.offset) entry.tickets.push_back(ticket);
-    }
+    const auto original = entries_.find(verdict.offset);
+    if (original != entries_.end()) original->second.tickets.push_back(ticket);
     return;
   }
   if (verdict.kind == Kind::kGap || verdict.kind == Kind::kFenced) {
@@ -95,8 +94,9 @@ void OwnerCore::Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& 
   table_.Touch(block.stamp().producer, now);
   entries_bytes_ += block.bytes().size();
   segment_bytes_ += block.bytes().size();
-  entries_.push_back({next_, std::move(block), {ticket}});
-  next_ = entries_.back().end();
+  const Offset end = next_ + block.event_count();
+  entries_.emplace_hint(entries_.end(), next_, Entry{end, std::move(block), {ticket}});
+  next_ = end;
 }
 
 void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl::Time now,
@@ -147,16 +147,16 @@ void OwnerCore::AdvanceCommitted(absl::Time now, OwnerOutput& out) {
   for (const Progress& progress : progress_) tails.push_back(progress.tail);
   const auto reached = HighestAckedOffset(segment_.rule, segment_.replicas, tails);
   if (reached.has_value() && *reached > committed_) {
-    for (Entry& entry : entries_) {
-      if (entry.first < committed_) continue;
-      if (entry.end() > *reached) break;
-      committed_table_.Apply(entry.block.stamp(), entry.block.event_count(), entry.first);
+    for (auto at = entries_.lower_bound(committed_); at != entries_.end(); ++at) {
+      auto& [first, entry] = *at;
+      if (entry.end > *reached) break;
+      committed_table_.Apply(entry.block.stamp(), entry.block.event_count(), first);
       committed_table_.Touch(entry.block.stamp().producer, now);
       for (const Ticket ticket : entry.tickets) {
-        out.results.emplace_back(ticket, Acknowledged(entry.first));
+        out.results.emplace_back(ticket, Acknowledged(first));
       }
       entry.tickets.clear();
-      committed_ = entry.end();
+      committed_ = entry.end;
     }
   }
   DropSettled();
@@ -170,9 +170,9 @@ Offset OwnerCore::readable() const {
 
 // A block stays in memory until it is committed and the owner's own store can serve it.
 void OwnerCore::DropSettled() {
-  while (!entries_.empty() && entries_.front().end() <= readable()) {
-    entries_bytes_ -= entries_.front().block.bytes().size();
-    entries_.pop_front();
+  while (!entries_.empty() && entries_.begin()->second.end <= readable()) {
+    entries_bytes_ -= entries_.begin()->second.block.bytes().size();
+    entries_.erase(entries_.begin());
   }
 }
 
@@ -199,7 +199,7 @@ bool OwnerCore::RestIsLarge(const Progress& progress) const {
   size_t bytes = 0;
   for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
     if (entry->first < progress.sent) return false;
-    bytes += entry->block.bytes().size();
+    bytes += entry->second.block.bytes().size();
     if (bytes >= kRestBytesMax) return true;
   }
   return false;
@@ -237,21 +237,19 @@ void OwnerCore::Pump(size_t index, absl::Time now, OwnerOutput& out) {
   }
   if (progress.in_flight.empty()) progress.last_news = now;
   while (progress.sent < next_ && progress.in_flight_bytes < options_.mirror_window_bytes) {
-    if (entries_.empty() || progress.sent < entries_.front().first) {
+    if (entries_.empty() || progress.sent < entries_.begin()->first) {
       progress.reading = true;
       out.catch_ups.emplace_back(segment_.replicas[index].node, progress.sent);
       return;
     }
-    auto at =
-        std::lower_bound(entries_.begin(), entries_.end(), progress.sent,
-                         [](const Entry& entry, Offset offset) { return entry.first < offset; });
+    auto at = entries_.lower_bound(progress.sent);
     const Offset first = progress.sent;
     std::vector<Block> blocks;
     size_t bytes = 0;
     for (; at != entries_.end() && blocks.size() < kMessageBlocksMax && bytes < kMessageBytesMax;
          ++at) {
-      bytes += at->block.bytes().size();
-      blocks.push_back(at->block);
+      bytes += at->second.block.bytes().size();
+      blocks.push_back(at->second.block);
     }
     if (blocks.empty()) return;  // it said that it ends inside a block: no replica of ours does
     SendTo(index, std::nullopt, first, std::move(blocks), out);
@@ -366,14 +364,14 @@ void OwnerCore::AbortRoll(absl::Time now, OwnerOutput& out) {
 
 void OwnerCore::Settle(const Chain& chain, OwnerOutput& out) {
   const Segment* mine = FindSegment(chain, segment_.epoch);
-  for (Entry& entry : entries_) {
+  for (const auto& [first, entry] : entries_) {
     AppendResult result;
     if (mine == nullptr || !mine->end.has_value()) {
       result.status = absl::AbortedError(absl::StrCat(
           partition_.ToString(), " was taken over from this owner, and the segment of ", "epoch ",
           segment_.epoch.value(), " is gone: repeat with the same sequence to learn the outcome"));
-    } else if (entry.end() <= *mine->end) {
-      result = Acknowledged(entry.first);
+    } else if (entry.end <= *mine->end) {
+      result = Acknowledged(first);
     } else {
       result =
           NotStored(WithRetryAfter(absl::UnavailableError(absl::StrCat(

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <optional>
 #include <string>
@@ -102,10 +101,9 @@ class OwnerCore {
 
  private:
   struct Entry {
-    Offset first;
+    Offset end;
     Block block;
     std::vector<Ticket> tickets;
-    Offset end() const { return first + block.event_count(); }
   };
   struct Progress {
     Offset tail;  // durable there, at this epoch
@@ -143,7 +141,8 @@ class OwnerCore {
   ProducerTable table_;             // with everything that has an offset
   ProducerTable committed_table_;   // with what is committed only
   std::string open_snapshot_;       // true at the segment's base
-  std::deque<Entry> entries_;       // not committed, or not yet held by a local replica
+  // By first offset: not committed, or not yet held by a local replica.
+  std::map<Offset, Entry> entries_;
   size_t entries_bytes_ = 0;
   Offset next_;  // offset of the next block
   Offset committed_;

@@ -22,11 +22,7 @@ constexpr absl::Duration kRetryWhenFull = absl::Milliseconds(500);
 
 PartitionDriver::PartitionDriver(NodeState& node, OwnershipListener& listener, PartitionId id,
                                  StreamOptions stream)
-    : node_(node),
-      listener_(listener),
-      id_(std::move(id)),
-      stream_(std::move(stream)),
-      mender_(id_, node.self().id, node.NewRequest()) {}
+    : node_(node), listener_(listener), id_(std::move(id)), stream_(std::move(stream)) {}
 
 PartitionDriver::~PartitionDriver() = default;
 
@@ -64,7 +60,7 @@ std::optional<absl::Status> PartitionDriver::Refusal() const {
                       : std::string("has no owner yet"),
                   absl::ZeroDuration());
   }
-  if (hand_over_.has_value() || node_.self().draining) {
+  if (hand_over_ != nullptr || node_.self().draining) {
     return refuse("is being handed over", absl::Milliseconds(20));
   }
   const Segment& segment = owner_->segment();
@@ -201,8 +197,7 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
                                   OwnerOptions{.window_bytes = options.window_bytes,
                                                .mirror_window_bytes = options.mirror_window_bytes},
                                   node_.Now());
-  stages_.emplace();
-  repair_ = std::make_unique<RepairCore>(id_, node_.self().id, node_.NewRequest());
+  stages_ = std::make_unique<StageTracker>();
   fenced_since_.reset();
   gone_since_.reset();
   Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": this node owns it at epoch ",
@@ -229,13 +224,13 @@ void PartitionDriver::OnMessage(const NodeId& from, Message message) {
     AfterSealerStep(std::move(out));
   } else if (const auto* copy = std::get_if<CopyReply>(&message)) {
     Outbox out;
-    mender_.OnCopyReply(from, *copy, now, out);
+    if (mender_ != nullptr) mender_->OnCopyReply(from, *copy, now, out);
     if (repair_ != nullptr) repair_->OnCopyReply(from, *copy, now, out);
     if (sealer_ != nullptr) sealer_->OnCopyReply(from, *copy, now, out);
     AfterSealerStep(std::move(out));
   } else if (const auto* fetch = std::get_if<FetchReply>(&message)) {
     Outbox out;
-    mender_.OnFetchReply(from, *fetch, now, out);
+    if (mender_ != nullptr) mender_->OnFetchReply(from, *fetch, now, out);
     if (repair_ != nullptr) repair_->OnFetchReply(from, *fetch, now, out);
     if (sealer_ != nullptr) sealer_->OnFetchReply(from, *fetch, now, out);
     AfterSealerStep(std::move(out));
@@ -264,9 +259,9 @@ void PartitionDriver::OnPeerBack(const NodeId& peer) {
 }
 
 bool PartitionDriver::Busy() const {
-  return sealer_ != nullptr || probe_.has_value() || hand_over_.has_value() ||
+  return sealer_ != nullptr || probe_.has_value() || hand_over_ != nullptr ||
          (owner_ != nullptr && !owner_->Idle()) || (repair_ != nullptr && !repair_->Idle()) ||
-         !mender_.Idle();
+         (mender_ != nullptr && !mender_->Idle());
 }
 
 bool PartitionDriver::Resting() const {
@@ -282,12 +277,12 @@ void PartitionDriver::OnTick() {
     Flush(std::move(out));
   }
   Outbox out;
-  mender_.OnTick(now, out);
+  if (mender_ != nullptr) mender_->OnTick(now, out);
   if (repair_ != nullptr) repair_->OnTick(now, out);
   if (sealer_ != nullptr) sealer_->OnTick(node_.LiveNodes(), now, out);
   AfterSealerStep(std::move(out));
   if (probe_.has_value() && ProbeIsOver(now)) EndProbe(false);
-  if (hand_over_.has_value()) PursueHandOver();
+  if (hand_over_ != nullptr) PursueHandOver();
 }
 
 void PartitionDriver::SetTrimFloor(Offset floor) { trim_wish_ = std::max(trim_wish_, floor); }
@@ -317,8 +312,8 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
     return;
   }
   FinishHandOver(absl::AbortedError("another hand-over began"));
-  hand_over_ = HandOverRound{std::move(to), absl::InfinitePast(), node_.Now() + kHandOverLimit,
-                             std::move(done)};
+  hand_over_ = std::make_unique<HandOverRound>(HandOverRound{
+      .to = std::move(to), .deadline = node_.Now() + kHandOverLimit, .done = std::move(done)});
   OwnerOutput out;
   owner_->MirrorToAll(node_.Now(), out);  // so that the other need not fetch it
   Flush(std::move(out));
@@ -376,7 +371,7 @@ void PartitionDriver::PursueHandOver() {
 }
 
 void PartitionDriver::FinishHandOver(absl::Status status) {
-  if (!hand_over_.has_value()) return;
+  if (hand_over_ == nullptr) return;
   StatusCallback done = std::move(hand_over_->done);
   hand_over_.reset();
   done(std::move(status));
@@ -396,9 +391,10 @@ PartitionStatus PartitionDriver::Status() const {
   status.in_sync = owner_->InSync();
   for (const Segment& segment : chain_.chain.segments) {
     if (!segment.end.has_value() || *segment.end <= status.trim_floor) continue;
-    status.holders[segment.epoch] = repair_->HoldersOf(segment);
+    std::vector<NodeId>& holders = status.holders[segment.epoch];
+    if (repair_ != nullptr) holders = repair_->HoldersOf(segment);
   }
-  status.under_replicated = repair_->under_replicated();
+  if (repair_ != nullptr) status.under_replicated = repair_->under_replicated();
   if (static_cast<int>(status.in_sync.size()) < stream_.copies) status.under_replicated++;
   return status;
 }

@@ -139,11 +139,13 @@ class PartitionDriver {
   bool swapping_ = false;
   bool asking_before_roll_ = false;
   bool asking_before_hand_over_ = false;
+  // A node has many partitions that nothing happens to, so what is for a while is not inside.
   std::unique_ptr<OwnerCore> owner_;
-  std::optional<StageTracker> stages_;  // of what owner_ has taken in; with it
+  std::unique_ptr<StageTracker> stages_;  // of what owner_ has taken in; with it
   std::unique_ptr<SealerCore> sealer_;
-  std::unique_ptr<RepairCore> repair_;
-  MendCore mender_;
+  std::unique_ptr<RepairCore> repair_;  // where this node owns it and something is sealed
+  std::unique_ptr<MendCore> mender_;    // while the node knows of damage
+  std::unique_ptr<HandOverRound> hand_over_;
   std::map<Ticket, Waiting> waiting_;
   Ticket tickets_ = 0;
   bool mirror_is_due_ = false;  // at the end of this turn
@@ -156,7 +158,6 @@ class PartitionDriver {
   std::optional<absl::Time> gone_since_;  // the owner seems gone since
   std::optional<absl::Time> fenced_since_;
   std::optional<ProbeRound> probe_;
-  std::optional<HandOverRound> hand_over_;
   absl::Time next_leave_ = absl::InfinitePast();  // not before: a hand-over away failed
   absl::Time next_disk_hand_over_;                // not before
   Offset trim_wish_;

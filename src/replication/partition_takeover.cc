@@ -26,6 +26,11 @@ constexpr absl::Duration kLeaveAgainAfter = absl::Seconds(15);
 constexpr absl::Duration kSealerPatience = absl::Milliseconds(300);
 // After a try to hand over because of the disk.
 constexpr absl::Duration kDiskHandOverRetry = absl::Seconds(1);
+// Of all partitions of a node: what a metadata store does not get to in time is asked for again.
+constexpr size_t kCreatedAtOnceMax = 500;
+// A partition that never had an owner is left to its first owner for as long: it may be one of
+// many.
+constexpr absl::Duration kCreateStep = absl::Seconds(10);
 
 }  // namespace
 
@@ -63,7 +68,7 @@ void PartitionDriver::SurveyOwnership() {
 
 // Nodes that an operator wants emptied own nothing, as long as there is another to own it.
 void PartitionDriver::LeaveIfAsked() {
-  if (hand_over_.has_value() || node_.Now() < next_leave_ || !node_.IsLeaving(node_.self())) return;
+  if (hand_over_ != nullptr || node_.Now() < next_leave_ || !node_.IsLeaving(node_.self())) return;
   const NodeId to = Heir();
   if (to.empty()) return;
   next_leave_ = node_.Now() + kLeaveAgainAfter;
@@ -96,7 +101,7 @@ void PartitionDriver::SurveyDisk() {
 }
 
 bool PartitionDriver::MayHandOverForDisk() const {
-  return !IsFitToOwn(node_.self()) && !hand_over_.has_value() && sealer_ == nullptr && !swapping_ &&
+  return !IsFitToOwn(node_.self()) && hand_over_ == nullptr && sealer_ == nullptr && !swapping_ &&
          node_.Now() >= next_disk_hand_over_ && !Heir().empty();
 }
 
@@ -120,11 +125,12 @@ bool PartitionDriver::IsMyTurn(absl::Duration waited) const {
   const auto leaves = [this](const NodeRecord& node) { return node_.IsLeaving(node); };
   const TakeoverLine line{id_, HasChain() ? absl::MakeConstSpan(Last().replicas) : first,
                           node_.LiveNodes(), leaves};
-  const auto turns = static_cast<size_t>(waited / kTakeoverStep) + 1;
+  const auto turns = static_cast<size_t>(waited / (HasChain() ? kTakeoverStep : kCreateStep)) + 1;
   return CountBefore(line, node_.self(), turns) < turns;
 }
 
 void PartitionDriver::CreateChain() {
+  if (node_.chains_being_created() >= kCreatedAtOnceMax) return;
   auto placed = PlaceOpen();
   if (!placed.has_value()) return;
   std::vector<Replica> registered;
@@ -137,9 +143,11 @@ void PartitionDriver::CreateChain() {
                               std::min(stream_.copies, ZoneCount(registered, AllOf(registered))));
   if (zones < wanted && node_.Now() - *gone_since_ < kWaitForZones) return;
   swapping_ = true;
+  ++node_.chains_being_created();
   Chain chain{{Segment{Epoch(1), Offset(), std::nullopt, placed->rule, std::move(placed->replicas),
                        node_.self().id, node_.self().life}}};
   node_.SwapChain(id_, 0, std::move(chain), [this](ChainSwap swap) {
+    --node_.chains_being_created();
     FinishSwap(std::move(swap.now));
     if (HasChain() && IsMine(Last()) && Last().epoch == Epoch(1) && owner_ == nullptr) {
       BecomeOwner(ProducerTable());
@@ -370,6 +378,13 @@ void PartitionDriver::Roll(Placement placement) {
 }
 
 void PartitionDriver::SurveyRepair() {
+  if (chain_.chain.segments.size() == 1) {  // nothing is sealed: most of many partitions
+    repair_.reset();
+    return;
+  }
+  if (repair_ == nullptr) {
+    repair_ = std::make_unique<RepairCore>(id_, node_.self().id, node_.NewRequest());
+  }
   Outbox out;
   repair_->Survey(
       {chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), owner_->trim_floor()},
@@ -379,11 +394,17 @@ void PartitionDriver::SurveyRepair() {
 }
 
 void PartitionDriver::SurveyDamage() {
-  if (mender_.Idle() && node_.replica().damaged().empty()) return;
+  if (node_.replica().damaged().empty() && (mender_ == nullptr || mender_->Idle())) {
+    mender_.reset();
+    return;
+  }
+  if (mender_ == nullptr) {
+    mender_ = std::make_unique<MendCore>(id_, node_.self().id, node_.NewRequest());
+  }
   Outbox out;
   node_.Write(
-      mender_.Survey({chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), Offset()},
-                     node_.replica(), node_.Now(), out));
+      mender_->Survey({chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), Offset()},
+                      node_.replica(), node_.Now(), out));
   node_.Send(std::move(out));
 }
 

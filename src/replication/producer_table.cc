@@ -80,7 +80,7 @@ void ProducerTable::Apply(const BlockStamp& stamp, uint32_t event_count, Offset 
   }
   entry.next_sequence = stamp.first_sequence + event_count;
   entry.kept.push_back({stamp.first_sequence, event_count, first});
-  if (entry.kept.size() > kBlocksKept) entry.kept.pop_front();
+  if (entry.kept.size() > kBlocksKept) entry.kept.erase(entry.kept.begin());
 }
 
 void ProducerTable::Touch(const ProducerId& producer, absl::Time now) {

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -63,7 +63,7 @@ class ProducerTable {
   struct Entry {
     uint64_t epoch = 0;
     uint64_t next_sequence = 0;
-    std::deque<Kept> kept;                      // oldest first
+    std::vector<Kept> kept;                     // oldest first
     absl::Time heard = absl::InfiniteFuture();  // not part of the snapshot
     friend bool operator==(const Entry& a, const Entry& b) {
       return a.epoch == b.epoch && a.next_sequence == b.next_sequence && a.kept == b.kept;

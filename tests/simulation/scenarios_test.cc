@@ -2,6 +2,7 @@
 // and for hazards that need a certain order of events. Every world checks all invariants as well.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -156,6 +157,29 @@ TEST_F(ScenarioTest, PartitionsThatSleepAreTakenOverWhenTheirOwnerDies) {  // G7
     EXPECT_NE(open.owner, owner.id()) << i;
   }
   owner.Start();
+  ExpectAllWell();
+}
+
+// The metadata store is slow: what it is asked at once is bounded, and nobody takes the partitions
+// that others have not got round to.
+TEST_F(ScenarioTest, PartitionsOfALargeNewStreamAreSpreadEvenly) {
+  Plan plan = CalmPlan();
+  plan.stream.partitions = 1600;
+  plan.append_every = absl::Seconds(1);
+  plan.metadata.delay_min = plan.metadata.delay_max = absl::Milliseconds(900);
+  world_ = std::make_unique<World>(7, plan, nullptr);
+  world_->Start();
+  const auto chains = [this] { return world_->metadata().Records("chains/"); };
+  while (chains().empty()) Run(absl::Milliseconds(100));
+  Run(absl::Milliseconds(800));
+  EXPECT_LE(chains().size(), 3 * 500u) << "and no answer has come back";
+  Run(absl::Seconds(5));
+  std::map<std::string, int> owned;
+  for (const MetadataRecord& record : chains()) {
+    ++owned[DecodeChain(record.value)->segments.back().owner.value()];
+  }
+  EXPECT_EQ(chains().size(), plan.stream.partitions);
+  for (const auto& [node, partitions] : owned) EXPECT_NEAR(partitions, 533, 10) << node;
   ExpectAllWell();
 }
 
