@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -101,7 +102,7 @@ int RunNode(const NodeConfig& config, ShutdownSignal& signal) {
   Log(LogLevel::kInfo,
       absl::StrCat("serving at ", (*node)->address(), " in zone ", config.buffer.zone.value()));
   FreeMemory memory;
-  for (int looks = 1; !signal.WaitFor(kLook); ++looks) {
+  for (uint64_t looks = 1; !signal.WaitFor(kLook); ++looks) {
     const absl::Status failed = failure.Get();
     if (!failed.ok()) EndWithFailedStore(failed);
     if (looks % kLooksPerMemoryLook == 0) memory.Look();

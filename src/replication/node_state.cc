@@ -13,6 +13,7 @@ namespace forebay {
 namespace {
 
 constexpr absl::Duration kSwapRetry = absl::Milliseconds(50);
+constexpr size_t kCreatedAtOnceMax = 500;
 constexpr size_t kTrimBytesMax = 8 << 20;
 // One record for all that is found within a second.
 constexpr absl::Duration kTellDamageEvery = absl::Seconds(1);
@@ -137,6 +138,17 @@ void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offs
 void NodeState::SwapChain(const PartitionId& partition, uint64_t version, Chain chain,
                           absl::AnyInvocable<void(ChainSwap)> done) {
   TrySwap(partition, version, chain, std::move(done));
+}
+
+bool NodeState::MayCreateChain() const { return creating_ < kCreatedAtOnceMax; }
+
+void NodeState::CreateChain(const PartitionId& partition, Chain chain,
+                            absl::AnyInvocable<void(ChainSwap)> done) {
+  ++creating_;
+  SwapChain(partition, 0, std::move(chain), [this, done = std::move(done)](ChainSwap swap) mutable {
+    --creating_;
+    done(std::move(swap));
+  });
 }
 
 void NodeState::TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,

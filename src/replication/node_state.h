@@ -86,8 +86,11 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   void SwapChain(const PartitionId& partition, uint64_t version, Chain chain,
                  absl::AnyInvocable<void(ChainSwap)> done);
   void ReadChain(const PartitionId& partition, absl::AnyInvocable<void(VersionedChain)> done);
-  // First chains of partitions, under way to the metadata store.
-  size_t& chains_being_created() { return chains_being_created_; }
+  // Swaps in the first chain of a partition. Not while as many of this node's are under way as a
+  // metadata store gets to in time: what is not answered is sent again.
+  bool MayCreateChain() const;
+  void CreateChain(const PartitionId& partition, Chain chain,
+                   absl::AnyInvocable<void(ChainSwap)> done);
 
   // --- the disk
   DiskWatch& disk() { return disk_; }
@@ -196,7 +199,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   size_t write_batches_ = 0;  // of the replica core's
   size_t write_bytes_ = 0;    // of their blocks
   uint64_t requests_ = 0;
-  size_t chains_being_created_ = 0;
+  size_t creating_ = 0;                // first chains
   std::atomic<bool> stopped_ = false;  // also read by reads under way
 };
 

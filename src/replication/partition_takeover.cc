@@ -26,11 +26,6 @@ constexpr absl::Duration kLeaveAgainAfter = absl::Seconds(15);
 constexpr absl::Duration kSealerPatience = absl::Milliseconds(300);
 // After a try to hand over because of the disk.
 constexpr absl::Duration kDiskHandOverRetry = absl::Seconds(1);
-// Of all partitions of a node: what a metadata store does not get to in time is asked for again.
-constexpr size_t kCreatedAtOnceMax = 500;
-// A partition that never had an owner is left to its first owner for as long: it may be one of
-// many.
-constexpr absl::Duration kCreateStep = absl::Seconds(10);
 
 }  // namespace
 
@@ -130,7 +125,7 @@ bool PartitionDriver::IsMyTurn(absl::Duration waited) const {
 }
 
 void PartitionDriver::CreateChain() {
-  if (node_.chains_being_created() >= kCreatedAtOnceMax) return;
+  if (!node_.MayCreateChain()) return;
   auto placed = PlaceOpen();
   if (!placed.has_value()) return;
   std::vector<Replica> registered;
@@ -143,11 +138,9 @@ void PartitionDriver::CreateChain() {
                               std::min(stream_.copies, ZoneCount(registered, AllOf(registered))));
   if (zones < wanted && node_.Now() - *gone_since_ < kWaitForZones) return;
   swapping_ = true;
-  ++node_.chains_being_created();
   Chain chain{{Segment{Epoch(1), Offset(), std::nullopt, placed->rule, std::move(placed->replicas),
                        node_.self().id, node_.self().life}}};
-  node_.SwapChain(id_, 0, std::move(chain), [this](ChainSwap swap) {
-    --node_.chains_being_created();
+  node_.CreateChain(id_, std::move(chain), [this](ChainSwap swap) {
     FinishSwap(std::move(swap.now));
     if (HasChain() && IsMine(Last()) && Last().epoch == Epoch(1) && owner_ == nullptr) {
       BecomeOwner(ProducerTable());

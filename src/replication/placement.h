@@ -66,8 +66,10 @@ std::optional<Placement> PlaceSegment(const PartitionId& partition, const Stream
 bool IsFitToOwn(const NodeRecord& node);
 
 // Who takes over a partition whose owner is gone. The first in line goes at once, each further one
-// kTakeoverStep later, unless the owner is another one by then.
+// kTakeoverStep later, unless the owner is another one by then. One that never had an owner may be
+// one of many that its first owner has to create: there it is kCreateStep.
 inline constexpr absl::Duration kTakeoverStep = absl::Milliseconds(400);
+inline constexpr absl::Duration kCreateStep = absl::Seconds(10);
 struct TakeoverLine {  // refers to what it is made of
   const PartitionId& partition;
   absl::Span<const Replica> heirs;  // of the open segment; before there is one, the first owner
