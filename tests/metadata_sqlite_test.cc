@@ -120,6 +120,7 @@ TEST(SqliteMetadata, RefusesAFileThatIsNoDatabase) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("m.db"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("not a database"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("put the file back"));
 }
 
 TEST(SqliteMetadata, RefusesADatabaseOfSomethingElse) {

@@ -31,6 +31,10 @@ absl::StatusCode CodeOf(int sqlite_code) {
   }
 }
 
+constexpr char kWhenDamaged[] =
+    "; stop all nodes and put the file back as it last was: docs/OPERATIONS.md, \"Metadata is "
+    "lost\"";
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path,
@@ -69,8 +73,10 @@ absl::StatusOr<std::string> SqliteConnection::Text(const std::string& sql) {
 
 absl::Status SqliteConnection::Error(int code, const std::string& what) const {
   const char* detail = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
-  return absl::Status(CodeOf(code), absl::StrCat("metadata file ", path_, ": ", detail, " (", what,
-                                                 ", SQLite code ", code, ")"));
+  const absl::StatusCode status = CodeOf(code);
+  return absl::Status(
+      status, absl::StrCat("metadata file ", path_, ": ", detail, " (", what, ", SQLite code ",
+                           code, ")", status == absl::StatusCode::kDataLoss ? kWhenDamaged : ""));
 }
 
 SqliteStatement::SqliteStatement(SqliteConnection& connection, const char* sql)
