@@ -11,10 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "block/block.h"
-#include "replication/owner.h"
-#include "replication/placement.h"
-#include "replication/quorum.h"
-#include "replication/replica.h"
+#include "replication/core/owner.h"
+#include "replication/core/placement.h"
+#include "replication/core/quorum.h"
+#include "replication/core/replica.h"
 
 namespace forebay {
 namespace {

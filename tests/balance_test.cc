@@ -1,4 +1,4 @@
-#include "replication/balance.h"
+#include "replication/core/balance.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "replication/placement.h"
+#include "replication/core/placement.h"
 #include "runtime/random.h"
 
 namespace forebay {

@@ -5,11 +5,11 @@
 
 #include <memory>
 
-#include "replication/mender.h"
-#include "replication/repair.h"
-#include "replication/replica.h"
-#include "replication/scrubber.h"
-#include "replication/sealer.h"
+#include "replication/core/mender.h"
+#include "replication/core/repair.h"
+#include "replication/core/replica.h"
+#include "replication/core/scrubber.h"
+#include "replication/core/sealer.h"
 #include "support/protocol_fixture.h"
 
 namespace forebay {

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "replication/core/owner.h"
+#include "replication/core/placement.h"
+#include "replication/core/replica.h"
 #include "replication/disk_watch.h"
-#include "replication/owner.h"
-#include "replication/placement.h"
-#include "replication/replica.h"
 #include "support/protocol_fixture.h"
 
 namespace forebay {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "gmock/gmock.h"
-#include "metadata/records.h"
+#include "records/records.h"
 
 namespace forebay {
 namespace {

@@ -1,5 +1,5 @@
 // What an owner commits, and when. Each test names the guard of the protocol model it holds up.
-#include "replication/owner.h"
+#include "replication/core/owner.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "replication/placement.h"
+#include "replication/core/placement.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "replication/quorum.h"
+#include "replication/core/quorum.h"
 #include "runtime/random.h"
 
 namespace forebay {

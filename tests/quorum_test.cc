@@ -1,6 +1,6 @@
 // The quorum predicate by brute force: every rule, every replica set of up to five nodes in three
 // zones, every set of answers.
-#include "replication/quorum.h"
+#include "replication/core/quorum.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <functional>
 #include <set>
 
-#include "replication/placement.h"
+#include "replication/core/placement.h"
 
 namespace forebay {
 namespace {

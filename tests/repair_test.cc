@@ -1,5 +1,5 @@
 // When a name may leave the replica list of a sealed segment, and who takes its place.
-#include "replication/repair.h"
+#include "replication/core/repair.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

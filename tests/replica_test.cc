@@ -1,5 +1,5 @@
 // What a replica may store and say. Each test names the guard of the protocol model it holds up.
-#include "replication/replica.h"
+#include "replication/core/replica.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

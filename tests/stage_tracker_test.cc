@@ -1,5 +1,5 @@
 // Where a block's time goes on its owner.
-#include "replication/stage_tracker.h"
+#include "replication/core/stage_tracker.h"
 
 #include <gtest/gtest.h>
 

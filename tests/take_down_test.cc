@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "replication/quorum.h"
+#include "replication/core/quorum.h"
 #include "support/protocol_fixture.h"
 
 namespace forebay {

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "replication/sealer.h"
+#include "replication/core/sealer.h"
 #include "support/protocol_fixture.h"
 
 namespace forebay {

@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "replication/balance.h"
-#include "replication/quorum.h"
+#include "replication/core/balance.h"
+#include "replication/core/quorum.h"
 
 namespace forebay::scaling {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "forebay/options.h"
-#include "metadata/records.h"
-#include "replication/placement.h"
+#include "records/records.h"
+#include "replication/core/placement.h"
 #include "runtime/random.h"
 #include "scaling/spread.h"
 

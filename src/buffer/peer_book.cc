@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "metadata/records.h"
+#include "records/records.h"
 
 namespace forebay {
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "replication/placement.h"
-#include "replication/producer_table.h"
+#include "replication/core/placement.h"
+#include "replication/core/producer_table.h"
 #include "runtime/log.h"
 
 namespace forebay {

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "replication/placement.h"
-#include "replication/quorum.h"
+#include "replication/core/placement.h"
+#include "replication/core/quorum.h"
 #include "runtime/log.h"
 
 namespace forebay {
@@ -30,7 +30,7 @@ bool PartitionDriver::IsMine(const Segment& segment) const {
   return segment.owner == node_.self().id && segment.owner_life == node_.self().life;
 }
 
-void PartitionDriver::Append(Block block, absl::Time arrived, Replicator::AppendDone done) {
+void PartitionDriver::Append(Block block, absl::Time arrived, AppendDone done) {
   if (auto refusal = Refusal()) {
     done({.outcome = Outcome::kNotStored, .status = *std::move(refusal)});
     return;

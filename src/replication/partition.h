@@ -10,13 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include "replication/mender.h"
+#include "replication/core/mender.h"
+#include "replication/core/owner.h"
+#include "replication/core/placement.h"
+#include "replication/core/quorum.h"
+#include "replication/core/repair.h"
+#include "replication/core/sealer.h"
 #include "replication/node_state.h"
-#include "replication/owner.h"
-#include "replication/placement.h"
-#include "replication/quorum.h"
-#include "replication/repair.h"
-#include "replication/sealer.h"
 
 namespace forebay {
 
@@ -30,8 +30,8 @@ class PartitionDriver {
   ~PartitionDriver();
 
   // --- from the outside
-  void Append(Block block, absl::Time arrived, Replicator::AppendDone done);
-  void Read(Offset from, size_t bytes_max, Replicator::ReadDone done);
+  void Append(Block block, absl::Time arrived, AppendDone done);
+  void Read(Offset from, size_t bytes_max, ReadDone done);
   void SetTrimFloor(Offset floor);
   void TakeOver(Epoch seen_epoch, StatusCallback done);
   void HandOver(NodeId to, StatusCallback done);
@@ -53,7 +53,7 @@ class PartitionDriver {
 
  private:
   struct Waiting {
-    Replicator::AppendDone done;
+    AppendDone done;
   };
   struct ProbeRound {
     Epoch epoch;
@@ -121,10 +121,10 @@ class PartitionDriver {
   // partition_read.cc
   struct RemoteRead {
     Segment segment;
-    Replicator::ReadDone done;
+    ReadDone done;
   };
   void CatchUp(const NodeId& to, Offset from);
-  void ReadRemote(const Segment& segment, Offset from, size_t bytes_max, Replicator::ReadDone done);
+  void ReadRemote(const Segment& segment, Offset from, size_t bytes_max, ReadDone done);
   void FinishRemoteRead(const FetchReply& reply, RemoteRead reader);
   std::vector<StoredBlock> CutToCommitted(const Segment& segment,
                                           std::vector<StoredBlock> blocks) const;

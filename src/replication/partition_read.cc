@@ -27,7 +27,7 @@ void PartitionDriver::CatchUp(const NodeId& to, Offset from) {
   });
 }
 
-void PartitionDriver::Read(Offset from, size_t bytes_max, Replicator::ReadDone done) {
+void PartitionDriver::Read(Offset from, size_t bytes_max, ReadDone done) {
   if (owner_ == nullptr) {
     done(absl::UnavailableError(absl::StrCat(
         id_.ToString(), " is not owned by this node",
@@ -77,7 +77,7 @@ std::vector<StoredBlock> PartitionDriver::CutToCommitted(const Segment& segment,
 }
 
 void PartitionDriver::ReadRemote(const Segment& segment, Offset from, size_t bytes_max,
-                                 Replicator::ReadDone done) {
+                                 ReadDone done) {
   std::vector<NodeId> sources;
   for (const Replica& replica : segment.replicas) {
     const NodeRecord* record = node_.Record(replica.node);

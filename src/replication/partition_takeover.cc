@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "replication/core/placement.h"
+#include "replication/core/quorum.h"
 #include "replication/partition.h"
-#include "replication/placement.h"
-#include "replication/quorum.h"
 #include "runtime/log.h"
 
 namespace forebay {
@@ -399,6 +399,7 @@ void PartitionDriver::SurveyDamage() {
       mender_->Survey({chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), Offset()},
                       node_.replica(), node_.Now(), out));
   node_.Send(std::move(out));
+  for (const std::string& warning : mender_->TakeWarnings()) Log(LogLevel::kError, warning);
 }
 
 // A change of sealed segments only: the open one, and so the ownership, stays as it is.

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
-#include "replication/placement.h"
-#include "replication/quorum.h"
+#include "replication/core/placement.h"
+#include "replication/core/quorum.h"
 
 namespace forebay {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "forebay/ids.h"
-#include "replication/message.h"
+#include "replication/core/message.h"
 
 namespace forebay {
 

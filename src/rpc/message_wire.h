@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "forebay/v1/peer.pb.h"
-#include "replication/message.h"
+#include "replication/core/message.h"
 
 namespace forebay {
 

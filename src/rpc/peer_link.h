@@ -10,7 +10,7 @@
 
 #include "forebay/ids.h"
 #include "forebay/v1/peer.grpc.pb.h"
-#include "replication/message.h"
+#include "replication/core/message.h"
 #include "rpc/calls_in_flight.h"
 #include "rpc/grpc_transport.h"
 #include "runtime/executor.h"

@@ -4,7 +4,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "metadata/metadata_store.h"
-#include "metadata/records.h"
+#include "records/records.h"
 
 namespace forebay {
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "metadata/records.h"
+#include "records/records.h"
 #include "runtime/log.h"
 #include "runtime/mutex.h"
 

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "metadata/records.h"
-#include "replication/producer_table.h"
+#include "records/records.h"
+#include "replication/core/producer_table.h"
 #include "wal/wal_file_check.h"
 #include "wal/wal_keys.h"
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "metadata/records.h"
-#include "replication/message.h"
+#include "records/records.h"
+#include "replication/core/message.h"
 
 namespace forebay {
 

@@ -15,7 +15,7 @@
 #include "absl/types/span.h"
 #include "forebay/errors.h"
 #include "metadata/memory_metadata_store.h"
-#include "metadata/records.h"
+#include "records/records.h"
 #include "simulation/segment_log.h"
 #include "wal/memory_wal_store.h"
 

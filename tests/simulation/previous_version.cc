@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "metadata/records.h"
+#include "records/records.h"
 
 namespace forebay {
 namespace {

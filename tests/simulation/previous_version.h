@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "metadata/metadata_store.h"
-#include "replication/message.h"
+#include "replication/core/message.h"
 
 namespace forebay {
 

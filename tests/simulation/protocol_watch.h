@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "metadata/metadata_store.h"
-#include "metadata/records.h"
-#include "replication/message.h"
+#include "records/records.h"
+#include "replication/core/message.h"
 #include "simulation/fault.h"
 #include "support/sim_executor.h"
 

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "metadata/records.h"
-#include "replication/owner.h"
-#include "replication/replica.h"
-#include "replication/sealer.h"
+#include "records/records.h"
+#include "replication/core/owner.h"
+#include "replication/core/replica.h"
+#include "replication/core/sealer.h"
 #include "simulation/small_scope_hash.h"
 #include "wal/memory_wal_store.h"
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "metadata/records.h"
-#include "replication/message.h"
+#include "records/records.h"
+#include "replication/core/message.h"
 #include "wal/memory_wal_store.h"
 
 namespace forebay {

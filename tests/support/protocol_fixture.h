@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "block/block.h"
-#include "replication/message.h"
-#include "replication/outbox.h"
+#include "replication/core/message.h"
+#include "replication/core/outbox.h"
 
 namespace forebay {
 

@@ -1,11 +1,11 @@
-#include "replication/owner.h"
+#include "replication/core/owner.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "replication/quorum.h"
+#include "replication/core/quorum.h"
 
 namespace forebay {
 namespace {

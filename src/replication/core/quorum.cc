@@ -1,4 +1,4 @@
-#include "replication/quorum.h"
+#include "replication/core/quorum.h"
 
 #include <algorithm>
 #include <bit>

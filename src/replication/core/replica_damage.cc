@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "replication/replica.h"
+#include "replication/core/replica.h"
 
 namespace forebay {
 

@@ -1,4 +1,4 @@
-#include "replication/scrubber.h"
+#include "replication/core/scrubber.h"
 
 #include <algorithm>
 #include <utility>

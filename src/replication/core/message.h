@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "block/segment.h"
 #include "forebay/ids.h"
-#include "wal/wal_store.h"
 
 namespace forebay {
 

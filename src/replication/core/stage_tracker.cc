@@ -1,4 +1,4 @@
-#include "replication/stage_tracker.h"
+#include "replication/core/stage_tracker.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "replication/copier.h"
+#include "replication/core/copier.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "replication/balance.h"
+#include "replication/core/balance.h"
 
 #include <algorithm>
 

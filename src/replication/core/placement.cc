@@ -1,4 +1,4 @@
-#include "replication/placement.h"
+#include "replication/core/placement.h"
 
 #include <algorithm>
 #include <map>
@@ -6,7 +6,7 @@
 #include <tuple>
 
 #include "base/checksum.h"
-#include "replication/quorum.h"
+#include "replication/core/quorum.h"
 
 namespace forebay {
 namespace {

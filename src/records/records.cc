@@ -1,4 +1,4 @@
-#include "metadata/records.h"
+#include "records/records.h"
 
 #include <cstdint>
 #include <nlohmann/json.hpp>

@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "block/segment.h"
 #include "forebay/options.h"
-#include "wal/wal_store.h"
 
 namespace forebay {
 

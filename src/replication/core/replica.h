@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "metadata/records.h"
-#include "replication/message.h"
-#include "replication/outbox.h"
-#include "wal/wal_store.h"
+#include "block/segment.h"
+#include "records/records.h"
+#include "replication/core/message.h"
+#include "replication/core/outbox.h"
 
 namespace forebay {
 

@@ -1,4 +1,4 @@
-#include "replication/replica.h"
+#include "replication/core/replica.h"
 
 #include <algorithm>
 

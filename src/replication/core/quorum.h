@@ -8,7 +8,7 @@
 
 #include "absl/types/span.h"
 #include "forebay/ids.h"
-#include "metadata/records.h"
+#include "records/records.h"
 
 namespace forebay {
 

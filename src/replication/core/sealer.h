@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "metadata/records.h"
-#include "replication/copier.h"
-#include "replication/message.h"
-#include "replication/outbox.h"
-#include "replication/producer_table.h"
+#include "records/records.h"
+#include "replication/core/copier.h"
+#include "replication/core/message.h"
+#include "replication/core/outbox.h"
+#include "replication/core/producer_table.h"
 
 namespace forebay {
 

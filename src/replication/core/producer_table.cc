@@ -1,4 +1,4 @@
-#include "replication/producer_table.h"
+#include "replication/core/producer_table.h"
 
 #include <algorithm>
 #include <cstring>

@@ -12,12 +12,12 @@
 
 #include "absl/time/time.h"
 #include "forebay/errors.h"
-#include "metadata/records.h"
-#include "replication/message.h"
-#include "replication/outbox.h"
-#include "replication/producer_table.h"
-#include "replication/quorum.h"
-#include "replication/stage_tracker.h"
+#include "records/records.h"
+#include "replication/core/message.h"
+#include "replication/core/outbox.h"
+#include "replication/core/producer_table.h"
+#include "replication/core/quorum.h"
+#include "replication/core/stage_tracker.h"
 
 namespace forebay {
 

@@ -8,7 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "metadata/records.h"
+#include "records/records.h"
 
 namespace forebay {
 

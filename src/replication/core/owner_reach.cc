@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "replication/owner.h"
-#include "replication/quorum.h"
+#include "replication/core/owner.h"
+#include "replication/core/quorum.h"
 
 namespace forebay {
 

@@ -1,9 +1,9 @@
-#include "replication/repair.h"
+#include "replication/core/repair.h"
 
 #include <algorithm>
 
-#include "replication/placement.h"
-#include "replication/quorum.h"
+#include "replication/core/placement.h"
+#include "replication/core/quorum.h"
 
 namespace forebay {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/time/time.h"
 #include "base/stage_counter.h"
 #include "forebay/ids.h"
-#include "replication/owner_stages.h"
+#include "replication/core/owner_stages.h"
 
 namespace forebay {
 

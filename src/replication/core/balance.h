@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "metadata/records.h"
+#include "records/records.h"
 
 namespace forebay {
 

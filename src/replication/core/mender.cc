@@ -1,9 +1,8 @@
-#include "replication/mender.h"
+#include "replication/core/mender.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/log.h"
 
 namespace forebay {
 namespace {
@@ -78,7 +77,7 @@ ReplicaCore::Writes MendCore::Mend(const Segment& segment, const RepairView& vie
   const bool all_there = Sources(segment.epoch, view).size() + 1 >= segment.replicas.size();
   const bool all_failed = damage.snapshot || mending.failed.size() + 1 >= segment.replicas.size();
   if (all_there && all_failed && now - mending.since > kGiveUpAfter && writes.empty()) {
-    Log(LogLevel::kError,
+    warnings_.push_back(
         absl::StrCat("no replica could give ", damage.snapshot ? "the snapshot" : "offset ",
                      damage.snapshot ? "" : absl::StrCat(first.value()), " of ", key.ToString(),
                      ", which is damaged here: trying again in ", absl::FormatDuration(kRetryAfter),

@@ -1,10 +1,10 @@
-#include "replication/sealer.h"
+#include "replication/core/sealer.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "replication/quorum.h"
+#include "replication/core/quorum.h"
 
 namespace forebay {
 namespace {

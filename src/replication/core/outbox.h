@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "replication/message.h"
+#include "replication/core/message.h"
 
 namespace forebay {
 

@@ -7,14 +7,16 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
-#include "replication/copier.h"
-#include "replication/message.h"
-#include "replication/outbox.h"
-#include "replication/repair.h"
-#include "replication/replica.h"
+#include "replication/core/copier.h"
+#include "replication/core/message.h"
+#include "replication/core/outbox.h"
+#include "replication/core/repair.h"
+#include "replication/core/replica.h"
 
 namespace forebay {
 
@@ -32,6 +34,8 @@ class MendCore {
   void OnFetchReply(const NodeId& from, const FetchReply& reply, absl::Time now, Outbox& out);
   void OnTick(absl::Time now, Outbox& out);
   bool Idle() const { return mending_.empty(); }
+  // For the log: what was given up since the last call.
+  std::vector<std::string> TakeWarnings() { return std::exchange(warnings_, {}); }
 
  private:
   struct Spot {
@@ -62,6 +66,7 @@ class MendCore {
   const NodeId self_;
   uint64_t request_;
   std::map<SegmentKey, Mending> mending_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace forebay
