@@ -316,7 +316,9 @@ TEST_F(DrainTest, ReadsAtMostOneBatchAheadOfAStuckSink) {
   };
   Commit(node, 1, 20000);
   simulation_.RunFor(absl::Hours(1));
-  EXPECT_LE(log_.reads, 3u);
+  const uint64_t batch_events = 4096 / (log_.blocks[0].block.raw_bytes() / 10);
+  EXPECT_GE(log_.read_end, Offset(batch_events / 2));
+  EXPECT_LE(log_.read_end, Offset(3 * batch_events));
   downstream_->fault = nullptr;
   ASSERT_TRUE(Delivers(20000));
   ExpectExactlyOnce(20000);
@@ -369,6 +371,114 @@ TEST_F(DrainTest, CallsASinkOncePerBatchWaitWhenLittleArrives) {
   ExpectExactlyOnce(1000);
   EXPECT_GE(deliveries, 19);
   EXPECT_LE(deliveries, 22);
+}
+
+// Reads are of at most 64 blocks, and of a few small ones: neither means that there is no more.
+TEST_F(DrainTest, DeliversABacklogWithoutWaiting) {
+  log_.Append(9'000, 1);
+  for (const absl::Duration wait : {absl::ZeroDuration(), absl::Seconds(5), absl::Minutes(1)}) {
+    downstream_ = std::make_shared<MemoryDownstream>();
+    SinkBinding binding = Binding();
+    binding.batch_wait_max = wait;
+    binding.batch_bytes_max = 64 << 20;
+    DrainNode node(simulation_, log_, {binding});
+    Commit(node, 1, 9'000);
+    EXPECT_TRUE(Delivers(9'000, absl::Seconds(1))) << absl::FormatDuration(wait);
+  }
+}
+
+// Where every batch is cut by its limits, and where it is not.
+TEST_F(DrainTest, KeepsUpWithWhatArrivesHoweverLongABatchMayWait) {
+  log_.Append(60'000, 1);
+  for (const size_t bytes_max : {size_t{16} << 10, size_t{64} << 20}) {
+    downstream_ = std::make_shared<MemoryDownstream>();
+    SinkBinding binding = Binding();
+    binding.batch_wait_max = absl::Seconds(5);
+    binding.batch_bytes_max = bytes_max;
+    DrainNode node(simulation_, log_, {binding});
+    for (uint64_t committed = 100; committed <= 60'000; committed += 100) {
+      Commit(node, 1, committed);
+      simulation_.RunFor(absl::Milliseconds(100));
+      ASSERT_LE(node.Status().oldest_undelivered_age, absl::Seconds(6)) << committed;
+    }
+    ASSERT_TRUE(Delivers(60'000, absl::Seconds(6)));
+    ExpectExactlyOnce(60'000);
+  }
+}
+
+// The wait is counted from the event that has waited longest, not from when the task looked.
+TEST_F(DrainTest, HoldsNoEventLongerThanABatchMayWait) {
+  SinkBinding binding = Binding();
+  binding.batch_wait_max = absl::Seconds(5);
+  binding.batch_events_max = 30;
+  DrainNode node(simulation_, log_, {binding});
+  log_.Append(50, 1);
+  Commit(node, 1, 1);
+  ASSERT_TRUE(Delivers(1));
+  simulation_.RunFor(absl::Seconds(2));
+  Commit(node, 1, 20);
+  simulation_.RunFor(absl::Seconds(2));
+  Commit(node, 1, 50);  // one batch is full now, and 19 events of the other are new
+  ASSERT_TRUE(Delivers(31, absl::Milliseconds(10)));
+  ASSERT_TRUE(Delivers(50, absl::Seconds(5)));
+}
+
+TEST_F(DrainTest, SaysWhatASinkWithLagWaitsFor) {
+  SinkBinding binding = Binding();
+  binding.batch_wait_max = absl::Seconds(5);
+  log_.Append(1000, 1);
+  DrainNode node(simulation_, log_, {binding});
+  const auto state = [&] { return std::string(NameOf(node.Status().state)); };
+  Commit(node, 1, 0);
+  EXPECT_EQ(state(), "opening");
+  simulation_.RunFor(absl::Milliseconds(1));
+  EXPECT_EQ(state(), "idle");
+  node.loop.Freeze();  // the read's answer waits
+  Commit(node, 1, 10);
+  EXPECT_EQ(state(), "reading");
+  node.loop.Thaw();
+  node.worker_a.Freeze();
+  node.worker_b.Freeze();
+  simulation_.RunFor(absl::Milliseconds(1));
+  EXPECT_EQ(state(), "delivering");
+  node.worker_a.Thaw();
+  node.worker_b.Thaw();
+  ASSERT_TRUE(Delivers(10));
+  EXPECT_EQ(state(), "idle");
+  Commit(node, 1, 20);
+  simulation_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(state(), "filling");
+  EXPECT_EQ(node.Status().lag_events, 10u);
+  ASSERT_TRUE(Delivers(20));
+  EXPECT_EQ(state(), "idle");
+}
+
+// Whatever happens meanwhile: a sink that lags is not idle, and an idle one does not lag.
+TEST_F(DrainTest, IsNeverIdleWhileItLags) {
+  for (uint64_t seed = 1; seed <= 30; seed++) {
+    downstream_ = std::make_shared<MemoryDownstream>();
+    Random random(seed);
+    downstream_->fault = [&random](auto...) {
+      return random.Chance(0.2) ? Fault::kAmbiguous : Fault::kNone;
+    };
+    log_ = DrainLog();
+    log_.Append(400, 1 + seed % 5);
+    SinkBinding binding = Binding();
+    binding.batch_events_max = 20;
+    binding.batch_wait_max = absl::Milliseconds(50 * (seed % 4));
+    DrainNode node(simulation_, log_, {binding}, seed);
+    uint64_t committed = 0, lagging = 0;
+    for (int step = 0; step < 3000; step++) {
+      if (random.Chance(0.02)) committed = std::min<uint64_t>(400, committed + random.Below(40));
+      Commit(node, 1 + committed / 150, committed);
+      if (!simulation_.Step()) simulation_.RunFor(absl::Milliseconds(1));
+      const DrainStatus status = node.Status();
+      lagging += status.lag_events > 0 ? 1 : 0;
+      ASSERT_FALSE(status.state == DrainState::kIdle && status.lag_events > 0)
+          << "seed " << seed << ", lag " << status.lag_events;
+    }
+    EXPECT_GT(lagging, 0u) << "seed " << seed;
+  }
 }
 
 TEST_F(DrainTest, KeepsBatchesWithinTheirLimits) {

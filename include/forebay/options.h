@@ -123,7 +123,7 @@ struct SinkBinding {
   std::shared_ptr<Sink> sink;  // shared with the caller, who may look at it
   size_t batch_bytes_max = 1 << 20;
   size_t batch_events_max = 10'000;
-  absl::Duration batch_wait_max = absl::Milliseconds(50);  // for a fuller batch, when behind
+  absl::Duration batch_wait_max = absl::Milliseconds(50);  // for a fuller batch, unless one is full
   // How long a delivered block is kept, for a downstream that fails over to an older state.
   absl::Duration keep_after_delivery = absl::Seconds(10);
 };

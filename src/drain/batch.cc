@@ -9,9 +9,17 @@
 #include "base/status.h"
 
 namespace forebay {
+namespace {
+
+// A parsed block, its place in the queue and its allocations, rounded up.
+constexpr uint64_t kBlockOverheadBytes = 256;
+
+}  // namespace
+
+uint64_t CostOf(const Block& block) { return block.raw_bytes() + kBlockOverheadBytes; }
 
 void DrainBatch::Add(Block block, uint32_t skip, uint32_t count) {
-  raw_bytes_ += block.raw_bytes() * count / block.event_count();
+  cost_bytes_ += CostOf(block) * count / block.event_count();
   end_ = end_ + count;
   slices_.push_back(Slice{std::move(block), skip, count});
 }
@@ -39,8 +47,12 @@ absl::Span<const Event> DrainBatch::Events(Offset from, size_t count) const {
 
 void ReadBuffer::Reset(Offset at) {
   blocks_.clear();
-  raw_bytes_ = 0;
+  cost_bytes_ = 0;
   begin_ = at;
+}
+
+bool ReadBuffer::HoldsBatch(const BatchLimits& limits) const {
+  return cost_bytes_ >= limits.bytes_max || end().value() - begin_.value() >= limits.events_max;
 }
 
 absl::Status ReadBuffer::Add(std::vector<StoredBlock> blocks) {
@@ -56,7 +68,7 @@ absl::Status ReadBuffer::Add(std::vector<StoredBlock> blocks) {
     next = block.end();
   }
   for (StoredBlock& block : blocks) {
-    raw_bytes_ += block.block.raw_bytes();
+    cost_bytes_ += CostOf(block.block);
     blocks_.push_back(std::move(block));
   }
   return absl::OkStatus();
@@ -69,9 +81,9 @@ DrainBatch ReadBuffer::Take(Offset committed, const BatchLimits& limits) {
     const StoredBlock& next = blocks_.front();
     const uint64_t whole = std::min(next.end(), committed).value() - begin_.value();
     const uint64_t event_bytes =
-        std::max<uint64_t>(1, next.block.raw_bytes() / next.block.event_count());
+        std::max<uint64_t>(1, CostOf(next.block) / next.block.event_count());
     const uint64_t bytes_left =
-        limits.bytes_max > batch.raw_bytes() ? limits.bytes_max - batch.raw_bytes() : 0;
+        limits.bytes_max > batch.cost_bytes() ? limits.bytes_max - batch.cost_bytes() : 0;
     uint64_t count = std::min({whole, events_left, bytes_left / event_bytes});
     if (batch.end() == batch.first()) {
       count = std::max<uint64_t>(count, 1);  // a batch is never empty
@@ -83,7 +95,7 @@ DrainBatch ReadBuffer::Take(Offset committed, const BatchLimits& limits) {
     events_left -= count;
     begin_ = begin_ + count;
     if (begin_ < next.end()) break;
-    raw_bytes_ -= next.block.raw_bytes();
+    cost_bytes_ -= CostOf(next.block);
     blocks_.pop_front();
   }
   FOREBAY_CHECK(batch.end() > batch.first(), "took a batch where there was none");

@@ -15,6 +15,10 @@
 
 namespace forebay {
 
+// What a block counts for against a limit in bytes: its events, raw, and what the block itself
+// takes in memory. So a limit in bytes is one on the number of blocks too, however small they are.
+uint64_t CostOf(const Block& block);
+
 // Used by one executor at a time: the loop makes it, a worker decodes and reads it.
 class DrainBatch {
  public:
@@ -22,7 +26,7 @@ class DrainBatch {
 
   Offset first() const { return first_; }
   Offset end() const { return end_; }
-  uint64_t raw_bytes() const { return raw_bytes_; }
+  uint64_t cost_bytes() const { return cost_bytes_; }
 
   // Before Decode.
   void Add(Block block, uint32_t skip, uint32_t count);
@@ -40,13 +44,13 @@ class DrainBatch {
 
   Offset first_;
   Offset end_;
-  uint64_t raw_bytes_ = 0;
+  uint64_t cost_bytes_ = 0;
   std::vector<Slice> slices_;
   std::vector<Event> events_;
 };
 
 struct BatchLimits {
-  size_t bytes_max;  // raw; an event that alone is larger goes alone
+  size_t bytes_max;  // by CostOf; an event that alone is larger goes alone
   size_t events_max;
 };
 
@@ -59,7 +63,9 @@ class ReadBuffer {
   bool empty() const { return blocks_.empty(); }
   Offset begin() const { return begin_; }
   Offset end() const { return blocks_.empty() ? begin_ : blocks_.back().end(); }
-  uint64_t raw_bytes() const { return raw_bytes_; }
+  uint64_t cost_bytes() const { return cost_bytes_; }
+  // More blocks would not make the next batch larger.
+  bool HoldsBatch(const BatchLimits& limits) const;
 
   // DATA_LOSS when the blocks do not continue at end(); then nothing is added.
   absl::Status Add(std::vector<StoredBlock> blocks);
@@ -70,7 +76,7 @@ class ReadBuffer {
  private:
   std::deque<StoredBlock> blocks_;
   Offset begin_;  // inside the first block, perhaps
-  uint64_t raw_bytes_ = 0;
+  uint64_t cost_bytes_ = 0;
 };
 
 }  // namespace forebay

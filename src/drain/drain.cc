@@ -17,6 +17,10 @@ const char* NameOf(DrainState state) {
       return "opening";
     case DrainState::kIdle:
       return "idle";
+    case DrainState::kFilling:
+      return "filling";
+    case DrainState::kReading:
+      return "reading";
     case DrainState::kDelivering:
       return "delivering";
     case DrainState::kDeadLetter:

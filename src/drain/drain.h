@@ -44,7 +44,9 @@ struct DrainOptions {
 
 enum class DrainState {
   kOpening,       // fencing lower epochs in the sink, and reading its progress
-  kIdle,          // has delivered everything committed, or waits for the batch to fill
+  kIdle,          // has delivered everything committed
+  kFilling,       // waits for a fuller batch, for batch_wait_max at the longest
+  kReading,       // reads what the next batch is made of
   kDelivering,    // a batch is with the sink
   kDeadLetter,    // waits until a poison event is safe in the dead-letter stream
   kRetrying,      // the last call failed; waits, then opens and tries again, for ever
@@ -72,7 +74,9 @@ struct DrainStatus {
 
 // One task per (partition, sink) on the partition's owner. It never delivers what is not committed,
 // never skips except a dead-lettered event, never gives up, and moves back only when the sink says
-// so. A task holds one batch in delivery and at most one read ahead; an idle one costs nothing.
+// so. It waits for a batch to fill only while what is undelivered does not fill one: a backlog goes
+// batch after batch. A task holds one batch in delivery and at most one read ahead; an idle one
+// costs nothing.
 //
 // Confined to `loop`. Sink calls block, so they run on `workers`, one at a time on each; a sink
 // gets at most its share of them, so one that hangs does not stop the others. `loop` may be one of

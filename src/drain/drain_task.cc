@@ -118,18 +118,30 @@ void DrainTask::Step() {
       last_error_.clear();
       return SetState(DrainState::kIdle);
     }
-    if (!Due()) return StepWhenDue();
-    if (buffer_.empty()) return ReadMore();
-    batch_ = std::make_shared<DrainBatch>(
-        buffer_.Take(committed_, {binding().batch_bytes_max, binding().batch_events_max}));
+    if (!fill_to_) {
+      if (!Due()) return StepWhenDue();
+      fill_to_ = committed_;  // what comes while it is read is for the next batch
+    }
+    if (buffer_.empty() || (buffer_.end() < *fill_to_ && !buffer_.HoldsBatch(Limits()))) {
+      SetState(DrainState::kReading);
+      return ReadMore();
+    }
+    batch_ = std::make_shared<DrainBatch>(buffer_.Take(committed_, Limits()));
+    fill_to_.reset();
   }
   if (poison_reason_ && !poison_is_safe_) return StartDeadLetter();
   StartDeliver();
-  if (FullBatchBeyond(batch_->end()) && buffer_.raw_bytes() < binding().batch_bytes_max) ReadMore();
+  ReadAhead();
 }
 
 bool DrainTask::Due() const {
-  return FullBatchBeyond(*cursor_) || context_.clock.Now() >= sent_at_ + binding().batch_wait_max;
+  const bool has_read_one = buffer_.end() <= committed_ && buffer_.HoldsBatch(Limits());
+  return FullBatchBeyond(*cursor_) || has_read_one || context_.clock.Now() >= DueAt();
+}
+
+absl::Time DrainTask::DueAt() const {
+  const absl::Time oldest = commit_times_.OldestUndelivered().value_or(absl::InfiniteFuture());
+  return std::min(sent_at_, oldest) + binding().batch_wait_max;
 }
 
 bool DrainTask::FullBatchBeyond(Offset offset) const {
@@ -139,11 +151,10 @@ bool DrainTask::FullBatchBeyond(Offset offset) const {
 }
 
 void DrainTask::StepWhenDue() {
-  SetState(DrainState::kIdle);
+  SetState(DrainState::kFilling);
   if (filling_) return;
   filling_ = true;
-  context_.loop.PostAfter(sent_at_ + binding().batch_wait_max - context_.clock.Now(),
-                          OnLoop([](DrainTask& task) {
+  context_.loop.PostAfter(DueAt() - context_.clock.Now(), OnLoop([](DrainTask& task) {
                             task.filling_ = false;
                             task.Step();
                           }));
@@ -226,6 +237,7 @@ void DrainTask::DropBlocks(Offset next) {
   read_++;
   reading_ = searching_ = false;
   buffer_.Reset(next);
+  fill_to_.reset();
 }
 
 void DrainTask::Read(Offset from, size_t bytes_max, ReadThen then) {
@@ -263,6 +275,10 @@ void DrainTask::ReadMore() {
        [](DrainTask& task, auto blocks) { task.OnRead(std::move(blocks)); });
 }
 
+void DrainTask::ReadAhead() {
+  if (FullBatchBeyond(batch_->end()) && !buffer_.HoldsBatch(Limits())) ReadMore();
+}
+
 void DrainTask::OnRead(absl::StatusOr<std::vector<StoredBlock>> blocks) {
   reading_ = false;
   absl::Status status = blocks.status();
@@ -272,8 +288,12 @@ void DrainTask::OnRead(absl::StatusOr<std::vector<StoredBlock>> blocks) {
                                             " although ", committed_.value(), " is committed"));
   }
   if (status.ok()) status = buffer_.Add(*std::move(blocks));
-  if (status.ok()) return Step();
-  if (batch_ != nullptr) return;  // it was a read ahead; the batch in delivery goes first
+  if (batch_ != nullptr) {  // it was a read ahead; if it failed, the batch in delivery goes first
+    return status.ok() ? ReadAhead() : void();
+  }
+  // What could be read before goes first.
+  if (!status.ok() && !buffer_.empty()) fill_to_ = buffer_.end();
+  if (status.ok() || !buffer_.empty()) return Step();
   if (!absl::IsOutOfRange(status)) {
     return Retry(WithContext(status, "read"), DrainState::kRetrying);
   }
@@ -325,7 +345,7 @@ void DrainTask::OnDelivered(const Call& call) {
     last_error_.clear();
     if (!call.skip) delivered_events_ += call.count;
     event_bytes_ = std::max<uint64_t>(
-        1, batch_->raw_bytes() / (batch_->end().value() - batch_->first().value()));
+        1, batch_->cost_bytes() / (batch_->end().value() - batch_->first().value()));
     Advance(*cursor_ + call.count);
     return Step();
   }

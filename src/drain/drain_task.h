@@ -50,8 +50,11 @@ class DrainTask : public std::enable_shared_from_this<DrainTask> {
   std::string Name() const;
 
   void Step();
-  // A full batch is there, or the last one was long enough ago.
+  BatchLimits Limits() const { return {binding().batch_bytes_max, binding().batch_events_max}; }
+  // What is undelivered fills a batch, or nothing is waited for any longer.
   bool Due() const;
+  // batch_wait_max after the batch before, and after the oldest undelivered event at the latest.
+  absl::Time DueAt() const;
   bool FullBatchBeyond(Offset offset) const;
   void StepWhenDue();
 
@@ -68,6 +71,8 @@ class DrainTask : public std::enable_shared_from_this<DrainTask> {
   // The lowest offset in [low, high] that can be read, or high.
   void FindStart(uint64_t low, uint64_t high);
   void ReadMore();
+  // While a batch is with the sink: the next one, if it will be a full one.
+  void ReadAhead();
   void OnRead(absl::StatusOr<std::vector<StoredBlock>> blocks);
 
   void StartDeliver();
@@ -113,6 +118,7 @@ class DrainTask : public std::enable_shared_from_this<DrainTask> {
   bool filling_ = false;    // a timer for a fuller batch
   bool releasing_ = false;  // a timer for released()
   ReadBuffer buffer_;
+  std::optional<Offset> fill_to_;  // the batch in the making is read up to here, unless it is full
   std::shared_ptr<DrainBatch> batch_;  // shared with the call under way
   absl::Time sent_at_ = absl::InfinitePast();
   uint64_t event_bytes_ = 1024;  // of an event of the last batch; a guess before it

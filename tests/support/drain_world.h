@@ -31,6 +31,7 @@ struct DrainLog {
   Offset trimmed;       // reads below are OUT_OF_RANGE
   absl::Status broken;  // reads fail while this is not OK
   uint64_t reads = 0;
+  Offset read_end;  // nothing from here on has been read
 
   // Appends events "0", "1", ... in blocks of `block_events`.
   void Append(uint64_t events, uint64_t block_events = 10) {
@@ -50,7 +51,9 @@ struct DrainLog {
     blocks.push_back(StoredBlock{end, *block});
     end = blocks.back().end();
   }
-  // As Replicator::Read, except that it does not stop at what is committed.
+  // As Replicator::Read, except that it does not stop at what is committed. A store gives so many
+  // blocks in one read (wal_store.h).
+  static constexpr size_t kReadBlocksMax = 64;
   absl::StatusOr<std::vector<StoredBlock>> Read(Offset from, size_t bytes_max) {
     reads++;
     if (!broken.ok()) return broken;
@@ -61,7 +64,8 @@ struct DrainLog {
       if (block.end() <= from) continue;
       out.push_back(block);
       bytes += block.block.bytes().size();
-      if (bytes > bytes_max) break;
+      read_end = std::max(read_end, block.end());
+      if (bytes > bytes_max || out.size() == kReadBlocksMax) break;
     }
     return out;
   }
