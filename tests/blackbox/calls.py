@@ -67,6 +67,8 @@ class Caller:
         elif not answer["local"] and code in NOTHING_STORED:
             answer["outcomes"] = [history.NOT] * n
         history.told(record, self.history.now(), code, error.details() or "", **answer)
+        if answer["local"] and code == "UNAVAILABLE":
+            self.cluster.forget(record["node"])
 
     def _details(self, error):
         """(AppendFailure or None, milliseconds of RetryInfo or None)."""

@@ -129,6 +129,7 @@ class SerialProducer(Client):
         if not record["local"]:
             self.rest(min(0.2, (record["retry"] or 20) / 1000))
         elif record["code"] == "UNAVAILABLE":
+            self.channels.pop(record["node"], None)
             self.rest(0.02)
 
     def _channel(self, node):

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,10 +13,10 @@ import time
 
 import grpc
 
+import proxy
+
 # Several connections from one program to one node only come apart with a pool of their own.
-OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1),
-                  ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 500)]
-UNREACHABLE = "unreachable"
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
 
 
 def free_ports(count):
@@ -60,12 +61,16 @@ class Node:
             self.process.wait()
         self.frozen = False
 
+    def listens(self):
+        """Whether it takes connections; a frozen node does, but answers nothing."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=0.2):
+            return True
+        return False
+
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def stop(self, seconds):
-        self.send(signal.SIGCONT)
-        self.send(signal.SIGTERM)
+    def await_end(self, seconds):
         try:
             self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -89,8 +94,16 @@ class Cluster:
         if settings.lies:
             self.partitions["lies"] = 1
         self.sinks = self._sinks()
+        self.proxies, self._dial = None, {}
+        if "cut" in settings.faults.split(","):
+            self._make_proxies()
         self._lock = threading.Lock()
         self._channels = {}
+
+    def _make_proxies(self):
+        pairs = [(a, b) for a in self.nodes for b in self.nodes if a != b]
+        self._dial = dict(zip(pairs, free_ports(len(pairs))))
+        self.proxies = proxy.Proxies({(a, b): self.nodes[b].port for a, b in pairs}, self._dial)
 
     def _sinks(self):
         """name -> (stream, kind, url)."""
@@ -106,15 +119,26 @@ class Cluster:
                 sinks[f"{stream}-{kind}"] = (stream, kind, url)
         return sinks
 
+    def wait_of(self, sink):
+        """Its batch_wait_max, in seconds."""
+        return self.settings.files_wait if self.sinks[sink][1] == "files" else 0.05
+
     def start(self):
         (self.folder / "files").mkdir(exist_ok=True)
         metadata = f"sqlite:{self.metadata_file()}"
         if self.settings.metadata == "etcd":
             metadata = f"etcd:127.0.0.1:{self._start_etcd()}"
+        if self.proxies:
+            self.proxies.start()
         for node in self.nodes.values():
             node.config.write_text(json.dumps(self._config(node, metadata), indent=1))
             node.start(self.binary)
         self.await_serving(60)
+
+    def forget(self, name):
+        """The next call dials again at once; gRPC itself would wait for up to 20 s after a refused one."""
+        with self._lock:
+            self._channels.pop(name, None)
 
     def metadata_file(self):
         return self.folder / "metadata.db"
@@ -125,12 +149,13 @@ class Cluster:
                    for name, count in self.partitions.items()]
         sinks = []
         for name, (stream, kind, url) in self.sinks.items():
-            wait = settings.files_wait if kind == "files" else "50ms"
+            wait = f"{self.wait_of(name):g}s"
             sinks.append({"name": name, "stream": stream, "url": url, "batch_wait_max": wait,
                           "keep_after_delivery": settings.keep})
         # JSON is YAML.
         return {"node": node.name, "zone": node.zone, "data_directory": str(self.folder / node.name),
                 "metadata": metadata, "listen": node.address, "memtable_bytes": "16MiB",
+                "dial_instead": {b: f"127.0.0.1:{port}" for (a, b), port in self._dial.items() if a == node.name},
                 "streams": streams, "sinks": sinks, "segment": {"age_max": settings.segment_age},
                 "batch": {"give_up_after": "5s"}, "disk": {"reserve_bytes": "256MiB", "slow_after": "5s"}}
 
@@ -147,7 +172,7 @@ class Cluster:
         return self.etcd_ports[0]
 
     def await_serving(self, seconds):
-        """Every node answers, and every partition has an owner."""
+        """Every node answers, and of every partition one of them says that it is the owner."""
         until = time.monotonic() + seconds
         why = "nothing was asked"
         while time.monotonic() < until:
@@ -158,14 +183,15 @@ class Cluster:
         raise OSError(f"the cluster does not serve after {seconds} s: {why}; see {self.folder}/*.log")
 
     def _why_not_serving(self):
+        without = {(stream, p) for stream, count in self.partitions.items() for p in range(count)}
         for node in self.nodes.values():
             if not node.running():
                 return f"{node.name} has ended with {node.process.poll()}"
-            for stream in self.partitions:
-                routes = self.describe(node.name, stream)
-                if routes is None or not routes or not all(routes.values()):
-                    return f"{node.name} knows no owner of some partition of {stream}"
-        return ""
+            status = self.status(node.name) if node.listens() else None
+            if status is None:
+                return f"{node.name} does not answer"
+            without -= {(p.stream, p.partition) for p in status.partitions if p.owned_here}
+        return f"nobody owns {sorted(without)}" if without else ""
 
     def channel(self, name):
         with self._lock:
@@ -179,12 +205,13 @@ class Cluster:
             answer = self.stubs.ingest_grpc.IngestStub(self.channel(name)).Describe(
                 self.stubs.ingest.DescribeRequest(stream=stream), timeout=timeout)
         except grpc.RpcError:
+            self.forget(name)
             return None
         return {route.partition: route.owner for route in answer.partitions}
 
     def owner(self, stream, partition):
         """As the first node that answers knows it; None: nobody says."""
-        for node in list(self.nodes.values()):
+        for node in random.sample(list(self.nodes.values()), len(self.nodes)):
             if node.running() and not node.frozen:
                 routes = self.describe(node.name, stream)
                 if routes and routes.get(partition) in self.nodes:
@@ -196,6 +223,7 @@ class Cluster:
             return self.stubs.admin_grpc.AdminStub(self.channel(name)).Status(
                 self.stubs.admin.StatusRequest(), timeout=timeout)
         except grpc.RpcError:
+            self.forget(name)
             return None
 
     def command_status(self):
@@ -209,6 +237,8 @@ class Cluster:
             return None
 
     def heal(self):
+        if self.proxies:
+            self.proxies.heal()
         for node in self.nodes.values():
             node.send(signal.SIGCONT)
             if not node.running():
@@ -222,7 +252,9 @@ class Cluster:
             node.send(signal.SIGTERM)
         for node in self.nodes.values():
             if node.process:
-                node.stop(15)
+                node.await_end(15)
+        if self.proxies:
+            self.proxies.stop()
         if self.etcd:
             self.etcd.kill()
             self.etcd.wait()

@@ -68,8 +68,9 @@ def earliest_from(pairs):
     return [offset for offset, _ in pairs], times[::-1]
 
 
-def judge(records, sinks):
-    """All violations of what producers were told and what sinks hold."""
+def judge(records, sinks, drained=True):
+    """All violations of what producers were told and what sinks hold. `drained`: the nodes said that
+    nothing is left to deliver."""
     facts = Facts(records)
     found = []
     for attempt in facts.attempts:
@@ -81,7 +82,7 @@ def judge(records, sinks):
         stored = Stored(name, sink)
         found += stored.violations
         found += rows_are_known(facts, stored)
-        found += acknowledged_is_stored(facts, stored)
+        found += acknowledged_is_stored(facts, stored, drained)
         found += not_stored_is_absent(facts, stored)
         found += sequences_are_in_order(facts, stored)
     return found
@@ -136,34 +137,37 @@ def rows_are_known(facts, stored):
     return found
 
 
-def acknowledged_is_stored(facts, stored):
-    """Acknowledged: there, at the offset told, with the same content. What the sink has not reached yet
-    is for the rules of liveness."""
+def acknowledged_is_stored(facts, stored, drained):
+    """Acknowledged: there, at the offset told, with the same content."""
     found = []
     for attempt in facts.attempts:
         if attempt["stream"] != stored.stream:
             continue
         for tag, outcome, place in zip(attempt["tags"], attempt["outcomes"], attempt["places"]):
-            if outcome != ACK:
-                continue
-            places = stored.places.get(tag, ())
-            if place is None:
-                if not places and all(stored.end.get(p, 0) for p in (attempt["partition"],)):
-                    found.append(Violation("acknowledged-but-lost", f"{stored.name}: {tag}", of_tag(facts, tag)))
-                continue
-            place = tuple(place)
-            if place in places or place[1] >= stored.end.get(place[0], 0):
-                continue
-            there = stored.at.get(place)
-            if places:
-                code, what = "acknowledged-at-another-offset", f"is at {places}"
-            elif there and wire.slot_of(there) == wire.slot_of(tag):
-                code, what = "acknowledged-other-content", f"the sequence holds {there} there"
-            else:
-                code, what = "acknowledged-but-lost", f"{there} is there"
-            found.append(Violation(code, f"{stored.name}: {tag} was acknowledged at {place}; {what}",
-                                   of_tag(facts, tag) + (of_tag(facts, there) if there else [])))
+            problem = outcome == ACK and acknowledged_problem(stored, tag, place, attempt["partition"], drained)
+            if problem:
+                there = stored.at.get(tuple(place)) if place else None
+                found.append(Violation(problem[0], f"{stored.name}: {tag} was acknowledged at {place}; {problem[1]}",
+                                       of_tag(facts, tag) + (of_tag(facts, there) if there else [])))
     return found
+
+
+def acknowledged_problem(stored, tag, place, partition, drained):
+    """(code, text), or None. What a sink has not reached yet is for the rules of time, unless it is said to be there."""
+    places = stored.places.get(tag, ())
+    if place is None:  # stored, and the offset is no longer known
+        return None if places or not drained else ("acknowledged-but-lost", f"nowhere in partition {partition}")
+    place = tuple(place)
+    if place in places:
+        return None
+    if place[1] >= stored.end.get(place[0], 0):
+        return ("acknowledged-not-delivered", "the sink is said to have everything") if drained else None
+    if places:
+        return "acknowledged-at-another-offset", f"it is at {places}"
+    there = stored.at.get(place)
+    if there and wire.slot_of(there) == wire.slot_of(tag):
+        return "acknowledged-other-content", f"the sequence holds {there} there"
+    return "acknowledged-but-lost", f"{there} is there"
 
 
 def not_stored_is_absent(facts, stored):

@@ -3,6 +3,7 @@ whether every byte is as it was sent."""
 import base64
 import json
 import pathlib
+import re
 import sqlite3
 import subprocess
 
@@ -60,21 +61,25 @@ def read_files(url, stream):
             lines = file.read_bytes().split(b"\n")
             try:
                 head = json.loads(lines[0])["forebay"]
-                if int(file.stem) != head["first"] or head["first"] != expected:
-                    problems.append(f"{file.name} of partition {part.name} begins at {head['first']}, not {expected}")
-                expected = head["next"]
-                found = [file_row(line) for line in lines[1:] if line]
-                if len(found) != head["count"]:
-                    problems.append(f"{file.name} of partition {part.name} holds {len(found)} events, not "
-                                    f"{head['count']}")
-                rows.extend(found)
             except (ValueError, KeyError) as error:
-                problems.append(f"{file.name} of partition {part.name} cannot be parsed: {error}")
+                problems.append(f"{file.name} of partition {part.name} has no head: {error}")
+                continue
+            if int(file.stem) != head["first"] or head["first"] != expected:
+                problems.append(f"{file.name} of partition {part.name} begins at {head['first']}, not {expected}")
+            expected = head["next"]
+            found = [file_row(line) for line in lines[1:] if line]
+            if len(found) != head["count"]:
+                problems.append(f"{file.name} of partition {part.name} holds {len(found)} events, not {head['count']}")
+            rows.extend(found)
     return partitions, problems
 
 
 def file_row(line):
-    event = json.loads(line)
+    try:
+        event = json.loads(line)
+    except ValueError:  # no JSON parser reads this line: it differs from what was sent, whatever it holds
+        offset, tag = re.search(rb'"offset":(\d+),"id":"([^"]*)"', line).groups()
+        return [int(offset), tag.decode(), False]
     payload = b""
     if "payload_base64" in event:
         payload = base64.b64decode(event["payload_base64"])
