@@ -122,6 +122,19 @@ class BlockStream:
         self._requests.put(stubs.ingest.AppendBlocksRequest(protocol_version=1, blocks=[append]))
         return record
 
+    def ask(self, of, seconds):
+        """Sends one block, and waits for its record. After `seconds` the stream ends, and the outcome is unknown."""
+        record = self.send(of, good=True)
+        try:
+            return self.answers.get(timeout=seconds)
+        except queue.Empty:
+            self.close()
+            return record
+
+    def ended(self):
+        with self._lock:
+            return self._ended is not None
+
     def pending(self):
         with self._lock:
             return len(self._pending)

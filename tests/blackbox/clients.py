@@ -18,15 +18,21 @@ class World:
         self.caller, self.cluster, self.settings = caller, caller.cluster, settings
         self.stopping = threading.Event()
         self.acknowledged = collections.deque(maxlen=20000)
-        self.thawed = (None, 0.0)  # a node that was frozen until then
+        self.frozen = (None, 0.0)  # a node that is frozen until then, or was
         self.failures = []
 
+    def waking(self, node):
+        """It is about to go on after a freeze, or has just done so: it may not know yet what it missed."""
+        name, until = self.frozen
+        return name == node and abs(until - self.caller.history.now()) < 0.5
+
     def node(self, draw):
-        """Any node; one that has just come back from a freeze above all."""
-        name, at = self.thawed
-        if name and self.caller.history.now() - at < 1 and draw.random() < 0.7:
+        """Any node: hardly one that is frozen, but above all one that wakes."""
+        name, until = self.frozen
+        if name and self.waking(name) and draw.random() < 0.7:
             return name
-        return draw.choice(list(self.cluster.nodes))
+        frozen = name and self.caller.history.now() < until and draw.random() < 0.9
+        return draw.choice([node for node in self.cluster.nodes if not (frozen and node == name)])
 
 
 class Client(threading.Thread):
@@ -100,16 +106,16 @@ class SerialProducer(Client):
     def __init__(self, world, name, seed, stream, partition):
         super().__init__(world, name, seed)
         self.lane = Lane(name, stream, partition)
-        self.block, self.refused, self.channels = None, 0, {}
+        self.block, self.refused, self.channels, self.streams = None, 0, {}, {}
 
     def step(self):
         if self.block is None:
             many = self.draw.random() < 0.02
             self.block = self.lane.block(60 if many else self.draw.randint(1, 3))
-        patient = self.block.tried >= 3 or self.draw.random() < 0.2
-        deadline = 3.0 if patient else self.short_deadline()
         node = self.world.node(self.draw)
-        record = self.caller.append(self.block.of, node, deadline, "serial", self._channel(node), good=True)
+        patient = self.block.tried >= 3 or self.world.waking(node) or self.draw.random() < 0.2
+        deadline = 3.0 if patient else self.short_deadline()
+        record = self._send(node, deadline)
         if self.block.heard(record):
             self.world.acknowledged.append(record)
             self.block, self.refused = None, 0
@@ -118,6 +124,19 @@ class SerialProducer(Client):
             self._not_acknowledged(record)
         if self.draw.random() < 0.002:
             self._crash()
+
+    def _send(self, node, deadline):
+        """Mostly by Append; also past all routing, to a node that may own the partition no longer."""
+        if self.draw.random() > (0.7 if self.world.waking(node) else 0.1):
+            return self.caller.append(self.block.of, node, deadline, "serial", self._channel(node), good=True)
+        if node not in self.streams or self.streams[node].ended():
+            self._close_stream(node)
+            self.streams[node] = calls.BlockStream(self.caller, node, "serial")
+        return self.streams[node].ask(self.block.of, max(deadline, 0.02))
+
+    def _close_stream(self, node):
+        if node in self.streams:
+            self.streams.pop(node).close()
 
     def _not_acknowledged(self, record):
         self.refused += record["code"] in ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND")
@@ -142,6 +161,8 @@ class SerialProducer(Client):
         for channel in self.channels.values():
             channel.close()
         self.channels = {}
+        for node in list(self.streams):
+            self._close_stream(node)
         if self.draw.random() < 0.3:
             self.lane.new_epoch()
             self.block, self.refused = None, 0

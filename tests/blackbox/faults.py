@@ -56,7 +56,8 @@ class Breaker(clients.Client):
         node.start(self.world.cluster.binary)
         until = self.history.now() + 15
         while not node.listens() and node.running() and self.history.now() < until:
-            self.rest(0.05)
+            self.rest(0.01)
+        self.world.frozen = (node.name, self.history.now())  # as after a freeze, everybody asks it now
 
     def _kill(self, node):
         node.kill()
@@ -69,13 +70,13 @@ class Breaker(clients.Client):
         self._start(node)
 
     def _stopped(self, node, seconds):
+        self.world.frozen = (node.name, self.history.now() + seconds)
         node.send(signal.SIGSTOP)
         self.rest(seconds)
         node.send(signal.SIGCONT)
-        self.world.thawed = (node.name, self.history.now())
 
     def _freeze(self, node):
-        self._stopped(node, self.draw.uniform(2, 4))
+        self._stopped(node, self.draw.uniform(2.5, 4.5))
 
     def _pause(self, node):
         self._stopped(node, self.draw.uniform(0.2, 0.7))
@@ -86,7 +87,7 @@ class Breaker(clients.Client):
             with contextlib.suppress(grpc.RpcError):
                 stubs.admin_grpc.AdminStub(self.world.cluster.channel(node.name)).Move(
                     stubs.admin.MoveRequest(stream=stream, partition=partition), timeout=5)
-        self.world.thawed = (node.name, self.history.now())
+        self.world.frozen = (node.name, self.history.now())
 
     def _lock_metadata(self, _):
         with self.world.cluster.locked(self.world.cluster.metadata_file()):
@@ -108,7 +109,7 @@ class Breaker(clients.Client):
         self.world.cluster.proxies.cut(node.name, outgoing, incoming)
         self.rest(self.draw.uniform(2, 5))
         self.world.cluster.proxies.heal()
-        self.world.thawed = (node.name, self.history.now())
+        self.world.frozen = (node.name, self.history.now())
 
 
 class Watcher(clients.Client):

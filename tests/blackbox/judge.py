@@ -27,16 +27,26 @@ class Facts:
     def __init__(self, records):
         self.attempts = [r for r in records if r["is"] == "attempt" and not r.get("extra")]
         self.by_tag = collections.defaultdict(list)  # tag -> [(attempt, index of the event in it)]
-        self.by_lane = collections.defaultdict(list)  # (stream, producer, partition) -> attempts
+        self._begun = collections.defaultdict(dict)  # (stream, producer, partition) -> {epoch: when it began}
+        self._acknowledged, self._all_known = {}, {}  # (lane, sequence) -> when; acknowledged_before
         told = collections.defaultdict(list)
         for attempt in self.attempts:
             for k, tag in enumerate(attempt["tags"]):
                 self.by_tag[tag].append((attempt, k))
             if attempt["producer"]:
-                self.by_lane[attempt["stream"], attempt["producer"], attempt["partition"]].append(attempt)
+                self._note_lane(attempt)
             for place in filter(None, attempt["places"]):
                 told[attempt["stream"], place[0]].append((place[1], attempt["t1"]))
         self._committed = {of: earliest_from(pairs) for of, pairs in told.items()}
+
+    def _note_lane(self, attempt):
+        *of, epoch = lane_of(attempt)
+        begun = self._begun[tuple(of)]
+        begun[epoch] = min(begun.get(epoch, NEVER), attempt["t0"])
+        for k, outcome in enumerate(attempt["outcomes"]):
+            if outcome == ACK:
+                key = (lane_of(attempt), attempt["seq"] + k)
+                self._acknowledged[key] = min(self._acknowledged.get(key, NEVER), attempt["t1"])
 
     def committed_by(self, stream, partition, offset):
         """A time at which this offset was surely committed, if it ever was."""
@@ -46,16 +56,20 @@ class Facts:
 
     def acknowledged_before(self, attempt):
         """Whether all earlier sequences of its producer were acknowledged before it was sent."""
-        lane = self.by_lane[attempt["stream"], attempt["producer"], attempt["partition"]]
-        known = set()
-        for other in lane:
-            if other["epoch"] == attempt["epoch"] and other["t1"] <= attempt["t0"] and set(other["outcomes"]) == {ACK}:
-                known.update(range(other["seq"], other["seq"] + len(other["tags"])))
-        return all(seq in known for seq in range(attempt["seq"]))
+        lane = lane_of(attempt)
+        known = self._all_known.setdefault(lane, [0.0])  # [n]: when all below n were acknowledged
+        while len(known) <= attempt["seq"]:
+            known.append(max(known[-1], self._acknowledged.get((lane, len(known) - 1), NEVER)))
+        return known[attempt["seq"]] <= attempt["t0"]
 
     def higher_epoch_before_end(self, attempt):
-        lane = self.by_lane[attempt["stream"], attempt["producer"], attempt["partition"]]
-        return any(o["epoch"] > attempt["epoch"] and o["t0"] <= attempt["t1"] for o in lane)
+        stream, producer, partition, epoch = lane_of(attempt)
+        return any(other > epoch and self._begun[stream, producer, partition][other] <= attempt["t1"]
+                   for other in self._begun[stream, producer, partition])
+
+
+def lane_of(attempt):
+    return attempt["stream"], attempt["producer"], attempt["partition"], attempt["epoch"]
 
 
 def earliest_from(pairs):

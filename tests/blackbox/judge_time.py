@@ -21,18 +21,18 @@ def judge_time(records, limits):
 def stopped(records, faults, stop_s):
     """A partition that takes nothing for longer than stop_s although producers try. Only a partition whose
     owner died while nobody could write the metadata may wait, for the metadata."""
-    attempts, end = {}, 0.0
+    attempts = {}
     for r in records:
         if r["is"] == "attempt" and r.get("good") and r["partition"] is not None and r["producer"]:
             attempts.setdefault((r["stream"], r["partition"]), []).append(r)
-            end = max(end, r["t1"])
     found = []
     for of, tried in attempts.items():
         acknowledged = sorted(r["t1"] for r in tried if set(r["outcomes"]) == {ACK})
         before = min(r["t0"] for r in tried)
         for t in [*acknowledged, max(r["t1"] for r in tried)]:
-            waiting = [r for r in tried if before <= r["t0"] and r["t1"] <= t and set(r["outcomes"]) != {ACK}]
-            if t - before > stop_s and len(waiting) >= 3 and not excused(faults, of, before, t, stop_s):
+            waiting = [r for r in tried if before <= r["t0"] and r["t1"] <= t and set(r["outcomes"]) != {ACK}] \
+                if t - before > stop_s else []
+            if len(waiting) >= 3 and not excused(faults, of, before, t, stop_s):
                 active = [f"{f['kind']} of {f['node']} from {f['t0']:.1f} to {f['t1']:.1f} s" for f in faults
                           if f["t0"] < t and f["t1"] > before - stop_s]
                 found.append(Violation("partition-stopped", f"{of[0]}/{of[1]}: nothing acknowledged from {before:.2f} "
