@@ -10,57 +10,10 @@
 #include <vector>
 
 #include "drain/dead_letter.h"
-#include "support/drain_world.h"
-#include "support/forge.h"
-#include "support/memory_sink.h"
-#include "support/sim_executor.h"
+#include "support/drain_fixture.h"
 
 namespace forebay {
 namespace {
-
-using Fault = MemoryDownstream::Fault;
-
-class DrainTest : public testing::Test {
- protected:
-  SinkBinding Binding(const std::string& name = "db") {
-    SinkBinding binding;
-    binding.name = SinkId(name);
-    binding.stream = partition_.stream;
-    binding.sink = std::make_shared<MemorySink>(downstream_);
-    binding.batch_wait_max = absl::Milliseconds(50);
-    return binding;
-  }
-  DrainNode Node() { return DrainNode(simulation_, log_, {Binding()}); }
-
-  void Commit(DrainNode& node, uint64_t epoch, uint64_t committed) {
-    node.drain->OnCommitted(partition_, Epoch(epoch), Offset(committed));
-  }
-  bool Delivers(uint64_t next, absl::Duration limit = absl::Minutes(10)) {
-    const bool reached = simulation_.RunUntilTrue(
-        [&] { return downstream_->ProgressOf(partition_).next == Offset(next); }, limit);
-    simulation_.RunFor(absl::Milliseconds(1));  // the answer goes back to the drain
-    return reached;
-  }
-  // Offset 0, 1, 2, ... each once, each with its own event; `missing` were skipped.
-  void ExpectExactlyOnce(uint64_t count, std::vector<uint64_t> missing = {}) {
-    std::vector<std::string> got, want;
-    for (const auto& row : downstream_->Rows(partition_)) {
-      got.push_back(row.event.id);
-      EXPECT_EQ(std::to_string(row.offset.value()), row.event.id);
-    }
-    for (uint64_t i = 0; i < count; i++) {
-      if (std::find(missing.begin(), missing.end(), i) == missing.end()) {
-        want.push_back(std::to_string(i));
-      }
-    }
-    EXPECT_EQ(got, want);
-  }
-
-  const PartitionId partition_{StreamId("web"), 3};
-  Simulation simulation_;
-  DrainLog log_;
-  std::shared_ptr<MemoryDownstream> downstream_ = std::make_shared<MemoryDownstream>();
-};
 
 TEST_F(DrainTest, DeliversCommittedEventsInOrder) {
   DrainNode node = Node();
@@ -228,25 +181,6 @@ TEST_F(DrainTest, DoesNotSkipWhatCannotBeRead) {
   simulation_.RunFor(absl::Minutes(5));
   EXPECT_LE(downstream_->Rows(partition_).size(), 20u);
   log_.blocks.insert(log_.blocks.begin() + 2, lost);
-  ASSERT_TRUE(Delivers(60));
-  ExpectExactlyOnce(60);
-}
-
-// Its checksum fits, but its body is not what its codec makes: no sink may see it, nor may it go to
-// the dead letters, which would be a skip (G10).
-TEST_F(DrainTest, ReadsABlockAnewThatCannotBeDecoded) {
-  DrainNode node = Node();
-  log_.Append(60);
-  const StoredBlock whole = log_.blocks[2];
-  const char codec = static_cast<char>(Codec::kZstd);
-  log_.blocks[2].block =
-      *Block::Parse(Forge(std::string(whole.block.bytes()), 5, std::string_view(&codec, 1)));
-  Commit(node, 1, 60);
-  simulation_.RunFor(absl::Minutes(5));
-  EXPECT_LE(downstream_->Rows(partition_).size(), 20u);
-  EXPECT_THAT(node.dead_letters, testing::IsEmpty());
-  EXPECT_THAT(node.Status().last_error, testing::HasSubstr("decode a block"));
-  log_.blocks[2] = whole;
   ASSERT_TRUE(Delivers(60));
   ExpectExactlyOnce(60);
 }

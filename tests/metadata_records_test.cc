@@ -77,6 +77,20 @@ TEST(Records, ChainComesBackAsItWasWritten) {
   EXPECT_EQ(*back, AChain());
 }
 
+TEST(Records, SetAsideComesBackAsItWasWritten) {
+  const SetAsideRecord record{{{Offset(20), Offset(30), 0xdeadbeef}, {Offset(50), Offset(51), 7}}};
+  const auto back = DecodeSetAside(Encode(record));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, record);
+  EXPECT_EQ(SetAsideKey({StreamId("web"), 3}), "set-aside/web/3");
+}
+
+TEST(Records, SetAsideThatNamesNoBlockIsRefused) {
+  const std::string good = Encode(SetAsideRecord{{{Offset(20), Offset(30), 0xdeadbeef}}});
+  ExpectDataLoss(DecodeSetAside(Replaced(good, "deadbeef", "beef")), "8 hex digits");
+  ExpectDataLoss(DecodeSetAside(Replaced(good, "30", "20")), "ends where it begins");
+}
+
 TEST(Records, MaintenanceComesBackAsItWasWritten) {
   for (const auto& record :
        {MaintenanceRecord{MaintenanceRecord::Of::kZone, "c", true, NodeId()},

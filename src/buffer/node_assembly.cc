@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "buffer/disk_poller.h"
 #include "buffer/peer_book.h"
+#include "buffer/set_aside.h"
 #include "buffer/sink_states.h"
 #include "drain/dead_letter.h"
 #include "drain/drain.h"
@@ -312,6 +313,10 @@ DrainPorts NodeAssembly::Impl::PortsOfDrain() {
     const auto shared = std::make_shared<DrainPorts::Done>(std::move(done));
     (*appender)->Append(std::move(event),
                         [shared](const AppendResult& result) { (*shared)(result.status); });
+  };
+  ports.is_set_aside = [this](const PartitionId& partition, const BadBlock& bad,
+                              DrainPorts::SetAsideDone done) {
+    IsSetAside(*metadata_, partition, {bad.first, bad.end, bad.checksum}, std::move(done));
   };
   return ports;
 }

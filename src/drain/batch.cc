@@ -20,28 +20,29 @@ uint64_t CostOf(const Block& block) { return block.raw_bytes() + kBlockOverheadB
 
 void DrainBatch::Add(Block block, uint32_t skip, uint32_t count) {
   cost_bytes_ += CostOf(block) * count / block.event_count();
-  end_ = end_ + count;
+  planned_end_ = planned_end_ + count;
   slices_.push_back(Slice{std::move(block), skip, count});
 }
 
-absl::Status DrainBatch::Decode() {
-  if (slices_.empty()) return absl::OkStatus();
-  std::vector<Event> events;
-  events.reserve(end_.value() - first_.value());
+void DrainBatch::Decode() {
+  events_.reserve(planned_end_.value() - first_.value());
   for (const Slice& slice : slices_) {
     auto decoded = slice.block.Decode();
-    if (!decoded.ok()) return WithContext(decoded.status(), "decode a block to deliver");
+    if (!decoded.ok()) {
+      const Offset begin(first_.value() + events_.size() - slice.skip);
+      bad_ = BadBlock{begin, begin + slice.block.event_count(), slice.block.checksum(),
+                      decoded.status()};
+      break;
+    }
     auto from = decoded->begin() + slice.skip;
-    events.insert(events.end(), std::make_move_iterator(from),
-                  std::make_move_iterator(from + slice.count));
+    events_.insert(events_.end(), std::make_move_iterator(from),
+                   std::make_move_iterator(from + slice.count));
   }
-  events_ = std::move(events);
   slices_.clear();
-  return absl::OkStatus();
 }
 
 absl::Span<const Event> DrainBatch::Events(Offset from, size_t count) const {
-  FOREBAY_CHECK(from >= first_ && (from + count) <= end_, "events outside of their batch");
+  FOREBAY_CHECK(from >= first_ && (from + count) <= end(), "events outside of their batch");
   return absl::MakeConstSpan(events_).subspan(from.value() - first_.value(), count);
 }
 

@@ -17,6 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kType[] = "forebay.dead-letter";
+constexpr char kSetAsideType[] = "forebay.set-aside";
 constexpr size_t kReasonBytesMax = 4096;
 // Base64 makes it 700 KB; the other members take less than 64 KB even when fully escaped.
 constexpr size_t kPartBytes = 512 << 10;
@@ -85,6 +86,32 @@ std::vector<Event> EncodeDeadLetter(const DeadLetter& letter) {
   if (event.payload.size() > EventLimits::kPayloadBytesMax) return EncodeInParts(letter, head);
   return {std::move(event)};
 }
+
+std::vector<Event> EncodeSetAside(const SetAsideLetter& letter) {
+  const size_t parts = std::max<size_t>(1, (letter.block.size() + kPartBytes - 1) / kPartBytes);
+  std::vector<Event> out;
+  for (size_t part = 0; part < parts; part++) {
+    Json json;
+    json["reason"] = letter.reason.substr(0, kReasonBytesMax);
+    json["stream"] = letter.partition.stream.value();
+    json["partition"] = letter.partition.index;
+    json["first"] = letter.first.value();
+    json["end"] = letter.end.value();
+    json["part"] = part + 1;
+    json["parts"] = parts;
+    json["block_base64"] = absl::Base64Escape(
+        View(std::string_view(letter.block).substr(part * kPartBytes, kPartBytes)));
+    Event event;
+    event.id = absl::StrCat("set-aside/", letter.partition.ToString(), "/", letter.first.value(),
+                            "/", part + 1);
+    event.type = kSetAsideType;
+    event.payload = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    out.push_back(std::move(event));
+  }
+  return out;
+}
+
+bool IsSetAsideLetter(const Event& event) { return event.type == kSetAsideType; }
 
 absl::StatusOr<DeadLetter> ParseDeadLetter(const Event& event) {
   if (event.type != kType) return NotADeadLetter("its type is '" + event.type + "'");

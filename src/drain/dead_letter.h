@@ -30,8 +30,23 @@ StreamId DeadLetterStream(const StreamId& stream);
 // repeat after a crash is recognizable.
 std::vector<Event> EncodeDeadLetter(const DeadLetter& letter);
 
-// Reads one back. With several parts, event.payload is this part's share; join them in order.
-// INVALID_ARGUMENT: not a dead letter.
+// A block that no reader can decode, kept so that somebody may yet.
+struct SetAsideLetter {
+  std::string reason;
+  PartitionId partition;
+  Offset first;
+  Offset end;
+  std::string block;  // its bytes
+};
+
+// The events to append to the dead-letter stream, in order, each with a share of the bytes. Their
+// ids are made of partition and offset.
+std::vector<Event> EncodeSetAside(const SetAsideLetter& letter);
+// An event of a dead-letter stream that EncodeSetAside has made.
+bool IsSetAsideLetter(const Event& event);
+
+// Reads a dead letter back. With several parts, event.payload is this part's share; join them in
+// order. INVALID_ARGUMENT: not a dead letter.
 absl::StatusOr<DeadLetter> ParseDeadLetter(const Event& event);
 
 }  // namespace forebay

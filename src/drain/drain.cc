@@ -1,6 +1,7 @@
 #include "drain/drain.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -12,27 +13,12 @@
 namespace forebay {
 
 const char* NameOf(DrainState state) {
-  switch (state) {
-    case DrainState::kOpening:
-      return "opening";
-    case DrainState::kIdle:
-      return "idle";
-    case DrainState::kFilling:
-      return "filling";
-    case DrainState::kReading:
-      return "reading";
-    case DrainState::kDelivering:
-      return "delivering";
-    case DrainState::kDeadLetter:
-      return "dead-letter";
-    case DrainState::kRetrying:
-      return "retrying";
-    case DrainState::kSteppedDown:
-      return "stepped-down";
-    case DrainState::kMissingBlocks:
-      return "missing-blocks";
-  }
-  return "unknown";
+  constexpr const char* kNames[] = {"lost",       "opening",      "finding-start", "idle",
+                                    "filling",    "reading",      "delivering",    "dead-letter",
+                                    "retrying",   "stepped-down", "setting-aside", "missing-blocks",
+                                    "undecodable"};
+  static_assert(std::size(kNames) == static_cast<size_t>(DrainState::kCount));
+  return kNames[static_cast<size_t>(state)];
 }
 
 class Drain::Impl {
@@ -73,6 +59,8 @@ class Drain::Impl {
     return out;
   }
 
+  const DrainVisits& visits() const { return context_.visits; }
+
   void Stop(absl::AnyInvocable<void()> done) {
     stopping_ = true;
     for (auto& [id, partition] : partitions_) {
@@ -86,7 +74,7 @@ class Drain::Impl {
   // Kept after OnLost, because a sink call may be under way and calls for one partition come one
   // after the other.
   struct Partition {
-    std::vector<std::shared_ptr<DrainTask>> tasks;
+    std::vector<std::unique_ptr<DrainTask>> tasks;
     std::optional<Offset> floor;
   };
 
@@ -94,7 +82,7 @@ class Drain::Impl {
     Partition out;
     for (size_t i = 0; i < context_.sinks.size(); i++) {
       if (context_.sinks[i].stream != partition.stream) continue;
-      out.tasks.push_back(std::make_shared<DrainTask>(context_, partition, i,
+      out.tasks.push_back(std::make_unique<DrainTask>(context_, partition, i,
                                                       [this, partition] { Trim(partition); }));
     }
     return out;
@@ -132,6 +120,8 @@ void Drain::OnCommitted(const PartitionId& partition, Epoch epoch, Offset commit
 void Drain::OnLost(const PartitionId& partition) { impl_->OnLost(partition); }
 
 std::vector<DrainStatus> Drain::Status() const { return impl_->Status(); }
+
+const DrainVisits& Drain::visits() const { return impl_->visits(); }
 
 void Drain::Stop(absl::AnyInvocable<void()> done) { impl_->Stop(std::move(done)); }
 

@@ -1,6 +1,8 @@
 // Drain: hands committed events to sinks, in order, exactly once where the sink holds progress.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +23,14 @@
 
 namespace forebay {
 
+// A committed block whose events cannot be had, though its bytes are what was stored.
+struct BadBlock {
+  Offset first;
+  Offset end;
+  uint32_t checksum = 0;  // with `first` and `end`, it names this block and no other
+  absl::Status why;
+};
+
 // What the drain needs from the node. All are called on `loop`; `done` may be called on any thread,
 // inline too.
 struct DrainPorts {
@@ -34,6 +44,9 @@ struct DrainPorts {
   absl::AnyInvocable<void(const PartitionId&, Offset floor)> set_trim_floor;
   // Appends an event to a stream. OK means acknowledged: only then the poison event is skipped.
   absl::AnyInvocable<void(const StreamId&, Event, Done)> dead_letter;
+  // Has an operator decided that sinks pass over exactly this block?
+  using SetAsideDone = absl::AnyInvocable<void(absl::StatusOr<bool>)>;
+  absl::AnyInvocable<void(const PartitionId&, const BadBlock&, SetAsideDone)> is_set_aside;
 };
 
 struct DrainOptions {
@@ -42,18 +55,26 @@ struct DrainOptions {
   absl::Duration retry_wait_max = absl::Seconds(10);
 };
 
+// What a sink's way through a partition is at. The order of states: src/drain/drain_task.h.
 enum class DrainState {
-  kOpening,       // fencing lower epochs in the sink, and reading its progress
-  kIdle,          // has delivered everything committed
-  kFilling,       // waits for a fuller batch, for batch_wait_max at the longest
-  kReading,       // reads what the next batch is made of
-  kDelivering,    // a batch is with the sink
-  kDeadLetter,    // waits until a poison event is safe in the dead-letter stream
-  kRetrying,      // the last call failed; waits, then opens and tries again, for ever
-  kSteppedDown,   // a higher epoch has opened the sink; another node drains
-  kMissingBlocks  // the sink needs events that were trimmed; retries, and needs an operator
+  kLost,           // this node does not own the partition; never told in a status
+  kOpening,        // fencing lower epochs in the sink, and reading its progress
+  kFindingStart,   // looks for the first event left, for a sink that holds no progress
+  kIdle,           // has delivered everything committed
+  kFilling,        // waits for a fuller batch, for batch_wait_max at the longest
+  kReading,        // reads what the next batch is made of
+  kDelivering,     // a batch is with the sink
+  kDeadLetter,     // waits until a poison event is safe in the dead-letter stream
+  kRetrying,       // the last call failed; waits, then opens and tries again, for ever
+  kSteppedDown,    // a higher epoch has opened the sink; another node drains
+  kSettingAside,   // passes over a block that an operator has set aside, or asks whether one has
+  kMissingBlocks,  // the sink needs events that were trimmed; retries, and needs an operator
+  kUndecodable,    // a block cannot be decoded; reads it again, and needs an operator
+  kCount
 };
 const char* NameOf(DrainState state);
+// How often each state was entered, by all sinks and partitions.
+using DrainVisits = std::array<uint64_t, static_cast<size_t>(DrainState::kCount)>;
 
 // Where one sink stands in one partition.
 struct DrainStatus {
@@ -67,20 +88,22 @@ struct DrainStatus {
   uint64_t lag_events = 0;                // committed and not delivered, once the cursor is known
   absl::Duration oldest_undelivered_age;  // since this owner learned of it; 0 when there is none
   std::string last_error;                 // empty when the last call went well
-  uint64_t delivered_events = 0;          // these three since this owner started
+  uint64_t delivered_events = 0;          // these four since this owner started
   uint64_t retries = 0;
   uint64_t dead_lettered_events = 0;
+  uint64_t set_aside_events = 0;  // passed over in blocks that an operator has set aside
 };
 
 // One task per (partition, sink) on the partition's owner. It never delivers what is not committed,
-// never skips except a dead-lettered event, never gives up, and moves back only when the sink says
-// so. It waits for a batch to fill only while what is undelivered does not fill one: a backlog goes
-// batch after batch. A task holds one batch in delivery and at most one read ahead; an idle one
-// costs nothing.
+// never skips except a dead-lettered event or a block that is set aside, never gives up, and moves
+// back only when the sink says so. It waits for a batch to fill only while what is undelivered does
+// not fill one: a backlog goes batch after batch. A task holds one batch in delivery and at most
+// one read ahead; an idle one costs nothing.
 //
 // Confined to `loop`. Sink calls block, so they run on `workers`, one at a time on each; a sink
 // gets at most its share of them, so one that hangs does not stop the others. `loop` may be one of
-// the workers. Clock and executors must outlive this object and the calls under way.
+// the workers. Clock and executors must outlive this object and the calls under way. It
+// ends on `loop`, or when that runs nothing more.
 class Drain {
  public:
   struct Runtime {
@@ -101,6 +124,7 @@ class Drain {
 
   // Of every owned partition and sink of its stream, in order of partition, then of binding.
   std::vector<DrainStatus> Status() const;
+  const DrainVisits& visits() const;
 
   // No more calls to sinks and ports; `done` runs on `loop` when the last sink call has returned.
   void Stop(absl::AnyInvocable<void()> done);

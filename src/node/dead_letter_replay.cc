@@ -51,6 +51,7 @@ class PartitionReader {
 
  private:
   absl::Status Take(const TailedEvent& event) {
+    if (IsSetAsideLetter(event.event)) return absl::OkStatus();  // no event: bytes of a whole block
     absl::StatusOr<DeadLetter> letter = ParseDeadLetter(event.event);
     if (!letter.ok()) {
       return WithContext(letter.status(), partition_.ToString(), " offset ", event.offset.value());

@@ -246,6 +246,9 @@ std::string ChainKey(const PartitionId& partition) { return kChainPrefix + parti
 std::string MaintenanceKey(const MaintenanceRecord& record) {
   return absl::StrCat(kMaintenancePrefix, KindName(record.of), "/", record.name);
 }
+std::string SetAsideKey(const PartitionId& partition) {
+  return kSetAsidePrefix + partition.ToString();
+}
 
 absl::StatusOr<PartitionId> PartitionOfChainKey(const std::string& key) {
   const std::string_view prefix = kChainPrefix;
@@ -303,6 +306,16 @@ std::string Encode(const MaintenanceRecord& record) {
               {"leaving", record.leaving}};
   if (!record.replacement.empty()) out["replacement"] = record.replacement.value();
   return out.dump();
+}
+
+std::string Encode(const SetAsideRecord& record) {
+  json blocks = json::array();
+  for (const SetAsideBlock& block : record.blocks) {
+    blocks.push_back({{"first", block.first.value()},
+                      {"end", block.end.value()},
+                      {"checksum", absl::StrFormat("%08x", block.checksum)}});
+  }
+  return json{{"format", kFormat}, {"blocks", std::move(blocks)}}.dump();
 }
 
 absl::StatusOr<NodeRecord> DecodeNode(const std::string& value) {
@@ -383,6 +396,29 @@ absl::StatusOr<MaintenanceRecord> DecodeMaintenance(const std::string& value) {
   record.name = fields.Text("name");
   record.leaving = fields.Flag("leaving");
   if (fields.Has("replacement")) record.replacement = NodeId(fields.Text("replacement"));
+  FOREBAY_RETURN_IF_ERROR(fields.status());
+  return record;
+}
+
+absl::StatusOr<SetAsideRecord> DecodeSetAside(const std::string& value) {
+  const absl::StatusOr<json> parsed = Parse(value, "set-aside record");
+  if (!parsed.ok()) return parsed.status();
+  Fields fields(*parsed, "set-aside record");
+  SetAsideRecord record;
+  for (const json& entry : fields.Array("blocks")) {
+    Fields block(entry, absl::StrCat("set-aside record, block ", record.blocks.size() + 1));
+    SetAsideBlock out;
+    out.first = Offset(block.Number("first", 0, UINT64_MAX));
+    out.end = Offset(block.Number("end", 0, UINT64_MAX));
+    const std::string checksum = block.Text("checksum");
+    if (block.status().ok() &&
+        (checksum.size() != 8 || !absl::SimpleHexAtoi(checksum, &out.checksum))) {
+      block.Fail("field \"checksum\" is \"" + checksum + "\", but must be 8 hex digits");
+    }
+    if (block.status().ok() && out.end <= out.first) block.Fail("ends where it begins");
+    FOREBAY_RETURN_IF_ERROR(block.status());
+    record.blocks.push_back(out);
+  }
   FOREBAY_RETURN_IF_ERROR(fields.status());
   return record;
 }

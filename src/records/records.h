@@ -72,25 +72,45 @@ struct MaintenanceRecord {
   friend bool operator==(const MaintenanceRecord&, const MaintenanceRecord&) = default;
 };
 
+// A committed block that an operator has set aside, because no reader can decode it: sinks and
+// tails pass over exactly this block. Its bytes are kept in the dead-letter stream.
+struct SetAsideBlock {
+  Offset first;
+  Offset end;
+  uint32_t checksum = 0;
+  friend bool operator==(const SetAsideBlock&, const SetAsideBlock&) = default;
+};
+
+// All of a partition, in order of offsets.
+struct SetAsideRecord {
+  static constexpr size_t kBlocksMax = 1000;
+  std::vector<SetAsideBlock> blocks;
+  friend bool operator==(const SetAsideRecord&, const SetAsideRecord&) = default;
+};
+
 // "nodes/a1", "streams/web", "chains/web/3", "maintenance/zone/a"
 std::string NodeKey(const NodeId& node);
 std::string StreamKey(const StreamId& stream);
 std::string ChainKey(const PartitionId& partition);
 std::string MaintenanceKey(const MaintenanceRecord& record);
+std::string SetAsideKey(const PartitionId& partition);
 inline constexpr char kNodePrefix[] = "nodes/";
 inline constexpr char kStreamPrefix[] = "streams/";
 inline constexpr char kChainPrefix[] = "chains/";
 inline constexpr char kMaintenancePrefix[] = "maintenance/";
+inline constexpr char kSetAsidePrefix[] = "set-aside/";
 absl::StatusOr<PartitionId> PartitionOfChainKey(const std::string& key);
 
 std::string Encode(const NodeRecord& record);
 std::string Encode(const StreamOptions& record);
 std::string Encode(const Chain& record);
 std::string Encode(const MaintenanceRecord& record);
+std::string Encode(const SetAsideRecord& record);
 // DATA_LOSS, naming what is wrong. DecodeChain also checks that the segments join up.
 absl::StatusOr<NodeRecord> DecodeNode(const std::string& value);
 absl::StatusOr<StreamOptions> DecodeStream(const std::string& value);
 absl::StatusOr<Chain> DecodeChain(const std::string& value);
 absl::StatusOr<MaintenanceRecord> DecodeMaintenance(const std::string& value);
+absl::StatusOr<SetAsideRecord> DecodeSetAside(const std::string& value);
 
 }  // namespace forebay

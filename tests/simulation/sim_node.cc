@@ -108,6 +108,9 @@ void SimNode::StartDrain(Life& life) {
     database->DeadLettered(event);
     done(absl::OkStatus());
   };
+  ports.is_set_aside = [](const PartitionId&, const BadBlock&, DrainPorts::SetAsideDone done) {
+    done(false);
+  };
   DrainOptions drain_options;
   drain_options.retry_wait_max = absl::Seconds(2);
   life.drain = std::make_unique<Drain>(Drain::Runtime{life.clock, life.loop, {&life.sink_worker}},
@@ -253,6 +256,17 @@ void SimNode::SetMetadataReachable(bool reachable) {
 void SimNode::SetMetadataFaults(MemoryMetadataFaults faults) {
   metadata_faults_ = faults;
   if (life_) life_->metadata.SetFaults(faults);
+}
+
+DrainVisits SimNode::DrainStatesEntered() const {
+  DrainVisits sum{};
+  const auto add = [&sum](const Life& life) {
+    const DrainVisits& entered = life.drain->visits();
+    for (size_t i = 0; i < sum.size(); i++) sum[i] += entered[i];
+  };
+  for (const auto& life : old_lives_) add(*life);
+  if (life_) add(*life_);
+  return sum;
 }
 
 std::vector<DrainStatus> SimNode::DrainStatuses() const {

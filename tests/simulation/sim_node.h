@@ -134,6 +134,8 @@ class SimNode {
   // Counts starts.
   uint64_t life_number() const { return lives_; }
   std::vector<DrainStatus> DrainStatuses() const;
+  // How often its drain entered each state, in all lives.
+  DrainVisits DrainStatesEntered() const;
 
  private:
   // The order is that of construction; the end is the other way round.

@@ -345,6 +345,8 @@ bool World::ProbeEveryPartition() {
   }
 }
 
+std::string DrainCounter(DrainState state) { return absl::StrCat("drain ", NameOf(state)); }
+
 std::map<std::string, uint64_t> World::Counters() const {
   std::map<std::string, uint64_t> counters;
   counters["events"] = invariants_->events().size();
@@ -373,6 +375,12 @@ std::map<std::string, uint64_t> World::Counters() const {
   counters["messages lost"] = network.lost + network.cut;
   counters["messages repeated"] = network.repeated;
   counters["messages reordered"] = network.reordered + network.lingered;
+  for (const auto& node : nodes_) {
+    const DrainVisits entered = node->DrainStatesEntered();
+    for (size_t i = 0; i < entered.size(); i++) {
+      counters[DrainCounter(static_cast<DrainState>(i))] += entered[i];
+    }
+  }
   const SinkCounters& sink = database_->counters();
   counters["sink opened"] = sink.opened;
   counters["sink fenced"] = sink.fenced;

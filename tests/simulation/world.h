@@ -26,6 +26,9 @@ namespace forebay {
 // Gets a line for everything worth telling. Null: no trace.
 using TraceLine = std::function<void(const std::string&)>;
 
+// The counter of a state of the drain: how often a sink's way through a partition entered it.
+std::string DrainCounter(DrainState state);
+
 class World {
  public:
   World(uint64_t seed, const Plan& plan, TraceLine trace);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -91,6 +92,11 @@ class DrainNode {
       dead_letters[stream].push_back(std::move(event));
       done(absl::OkStatus());
     };
+    ports.is_set_aside = [this](const PartitionId&, const BadBlock& bad,
+                                DrainPorts::SetAsideDone done) {
+      asked_to_set_aside.push_back(bad);
+      done(set_aside ? set_aside(bad) : false);
+    };
     drain = std::make_unique<Drain>(Drain::Runtime{clock_, loop, {&worker_a, &worker_b}},
                                     Random(seed), std::move(sinks), std::move(ports));
   }
@@ -107,6 +113,9 @@ class DrainNode {
   std::map<StreamId, std::vector<Event>> dead_letters;
   bool dead_letter_stream_is_away = false;
   int dead_letter_tries = 0;
+  // What an operator has decided; nothing when not set.
+  std::function<absl::StatusOr<bool>(const BadBlock&)> set_aside;
+  std::vector<BadBlock> asked_to_set_aside;
   std::unique_ptr<Drain> drain;
 };
 
