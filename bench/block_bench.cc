@@ -40,6 +40,13 @@ void ParseBlock(benchmark::State& state, Codec codec) {
   Count(state, block);
 }
 
+// What AppendBlocks does with a block before it is stored.
+void ValidateBlock(benchmark::State& state, Codec codec) {
+  const Block block = Encode(Events(static_cast<size_t>(state.range(0))), codec);
+  for (auto _ : state) benchmark::DoNotOptimize(block.Validate());
+  Count(state, block);
+}
+
 void DecodeBlock(benchmark::State& state, Codec codec) {
   const Block block = Encode(Events(static_cast<size_t>(state.range(0))), codec);
   for (auto _ : state) benchmark::DoNotOptimize(block.Decode());
@@ -61,6 +68,9 @@ BENCHMARK_CAPTURE(EncodeEvents, none, Codec::kNone)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(EncodeEvents, lz4, Codec::kLz4)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(EncodeEvents, zstd, Codec::kZstd)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(ParseBlock, zstd, Codec::kZstd)->Arg(400);
+BENCHMARK_CAPTURE(ValidateBlock, none, Codec::kNone)->Arg(400)->Arg(1024);
+BENCHMARK_CAPTURE(ValidateBlock, lz4, Codec::kLz4)->Arg(400)->Arg(1024);
+BENCHMARK_CAPTURE(ValidateBlock, zstd, Codec::kZstd)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(DecodeBlock, none, Codec::kNone)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(DecodeBlock, lz4, Codec::kLz4)->Arg(400)->Arg(1024);
 BENCHMARK_CAPTURE(DecodeBlock, zstd, Codec::kZstd)->Arg(400)->Arg(1024);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/checksum.h"
 #include "base/status.h"
+#include "block/check_events.h"
 #include "block/compression.h"
 #include "block/event_codec.h"
 
@@ -73,6 +74,22 @@ absl::Status ValidateStamp(const BlockStamp& stamp, size_t event_count) {
   return absl::OkStatus();
 }
 
+// Memory for a decompressed body, kept for the next one of this thread unless it is unusually
+// large.
+class ThreadScratch {
+ public:
+  ~ThreadScratch() {
+    if (bytes().capacity() > kKeptBytes) std::string().swap(bytes());
+  }
+  std::string& bytes() {
+    thread_local std::string bytes;
+    return bytes;
+  }
+
+ private:
+  static constexpr size_t kKeptBytes = 1 << 20;  // blocks have 256 KiB unless told otherwise
+};
+
 // What the checksum cannot tell: that the writer was sane.
 absl::Status ValidateCounts(uint64_t event_count, uint64_t raw_bytes) {
   if (event_count < 1 || event_count > EventLimits::kBlockEventsMax) {
@@ -132,16 +149,25 @@ absl::StatusOr<Block> Block::Parse(std::string bytes) {
   return Block(std::move(content));
 }
 
+absl::StatusOr<std::string_view> Block::RawBody(std::string& scratch) const {
+  if (codec() == Codec::kNone && body().size() == raw_bytes()) return body();
+  FOREBAY_RETURN_IF_ERROR(Decompress(codec(), body(), raw_bytes(), scratch));
+  return scratch;
+}
+
+absl::Status Block::Validate() const {
+  FOREBAY_RETURN_IF_ERROR(CheckFrame(codec(), body(), raw_bytes()));
+  ThreadScratch scratch;
+  const absl::StatusOr<std::string_view> raw = RawBody(scratch.bytes());
+  if (!raw.ok()) return absl::InvalidArgumentError(raw.status().message());
+  return CheckEvents(*raw, event_count());
+}
+
 absl::StatusOr<std::vector<Event>> Block::Decode() const {
-  const std::string_view body = bytes().substr(content_->body_at);
-  std::string_view raw = body;
-  if (codec() != Codec::kNone || body.size() != raw_bytes()) {
-    // Kept for the next block of this thread; at most kBlockBytesMax, which Parse has checked.
-    thread_local std::string scratch;
-    FOREBAY_RETURN_IF_ERROR(Decompress(codec(), body, raw_bytes(), scratch));
-    raw = scratch;
-  }
-  absl::StatusOr<std::vector<Event>> events = DecodeEvents(raw, event_count());
+  ThreadScratch scratch;
+  const absl::StatusOr<std::string_view> raw = RawBody(scratch.bytes());
+  if (!raw.ok()) return raw.status();
+  absl::StatusOr<std::vector<Event>> events = DecodeEvents(*raw, event_count());
   if (events.ok() && events->size() != event_count()) {
     return absl::DataLossError(absl::StrCat("block holds ", events->size(),
                                             " events, but its header says ", event_count()));

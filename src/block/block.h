@@ -40,6 +40,12 @@ class Block {
   uint64_t raw_bytes() const { return content_->raw_bytes; }  // before compression
   std::string_view bytes() const { return content_->bytes; }
 
+  // To be called by whoever takes a block from a client: Parse says that the bytes came through,
+  // this that everyone can read them later. INVALID_ARGUMENT, naming the event and what is wrong,
+  // unless the body is what the header says, in one frame of the codec, and holds event_count()
+  // events within EventLimits. Takes no more memory than raw_bytes(), and builds no events.
+  absl::Status Validate() const;
+
   // The events, in order. DATA_LOSS when the body does not hold what the header says.
   absl::StatusOr<std::vector<Event>> Decode() const;
 
@@ -54,6 +60,10 @@ class Block {
     size_t body_at = 0;  // where the body starts in bytes
   };
   explicit Block(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
+
+  std::string_view body() const { return bytes().substr(content_->body_at); }
+  // The body, decompressed if it has to be, into `scratch`.
+  absl::StatusOr<std::string_view> RawBody(std::string& scratch) const;
 
   std::shared_ptr<const Content> content_;
 };

@@ -1,7 +1,6 @@
 #include "block/event_codec.h"
 
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -9,25 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "block/block.h"
+#include "block/event_wire.h"
 
 namespace forebay {
 namespace {
-
-// Wire types of the protobuf encoding.
-enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-constexpr uint32_t Tag(uint32_t field, WireType type) { return field << 3 | type; }
-
-// Field numbers of event.proto; all tags are one byte.
-constexpr uint32_t kEventsTag = Tag(1, kBytes);
-constexpr uint32_t kIdTag = Tag(1, kBytes);
-constexpr uint32_t kKeyTag = Tag(2, kBytes);
-constexpr uint32_t kTimeTag = Tag(3, kFixed64);
-constexpr uint32_t kTypeTag = Tag(4, kBytes);
-constexpr uint32_t kPayloadTag = Tag(5, kBytes);
-constexpr uint32_t kAttributeTag = Tag(6, kBytes);
-constexpr uint32_t kMapKeyTag = Tag(1, kBytes);
-constexpr uint32_t kMapValueTag = Tag(2, kBytes);
 
 size_t VarintBytes(uint64_t value) {
   size_t bytes = 1;
@@ -65,64 +49,6 @@ size_t MessageBytes(const Event& event) {
   for (const auto& attribute : event.attributes) bytes += FieldBytes(AttributeBytes(attribute));
   return bytes;
 }
-
-// Reads a prefix of its bytes at a time; every read says whether there was enough.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  bool done() const { return rest_.empty(); }
-
-  std::optional<uint64_t> Varint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<uint8_t>(rest_.front());
-      rest_.remove_prefix(1);
-      if (shift == 63 && byte > 1) return std::nullopt;
-      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
-      if (byte < 0x80) return value;
-    }
-    return std::nullopt;
-  }
-
-  std::optional<std::string_view> Bytes() {
-    const std::optional<uint64_t> size = Varint();
-    return size ? Take(*size) : std::nullopt;
-  }
-
-  std::optional<int64_t> Fixed64() {
-    const std::optional<std::string_view> bytes = Take(8);
-    if (!bytes) return std::nullopt;
-    uint64_t value = 0;
-    for (int i = 7; i >= 0; i--) value = value << 8 | static_cast<uint8_t>((*bytes)[i]);
-    return static_cast<int64_t>(value);
-  }
-
-  bool Skip(uint64_t tag) {
-    switch (tag & 7) {
-      case kVarint:
-        return Varint().has_value();
-      case kFixed64:
-        return Take(8).has_value();
-      case kBytes:
-        return Bytes().has_value();
-      case kFixed32:
-        return Take(4).has_value();
-      default:
-        return false;
-    }
-  }
-
- private:
-  std::optional<std::string_view> Take(uint64_t size) {
-    if (size > rest_.size()) return std::nullopt;
-    const std::string_view taken = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return taken;
-  }
-
-  std::string_view rest_;
-};
 
 bool ReadInto(Reader& reader, std::string& out) {
   const std::optional<std::string_view> bytes = reader.Bytes();

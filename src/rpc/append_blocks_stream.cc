@@ -62,8 +62,9 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
     return;
   }
   absl::StatusOr<Block> block = Block::Parse(std::move(*append.mutable_block()));
-  if (!block.ok()) {
-    refused.status = WithContext(block.status(), "block for ", refused.partition.ToString());
+  // Here, not on the node's thread: it takes as long as reading the events.
+  if (const absl::Status status = block.ok() ? block->Validate() : block.status(); !status.ok()) {
+    refused.status = WithContext(status, "block for ", refused.partition.ToString());
     Answer(request, bytes, refused);
     Wake();
     return;

@@ -7,8 +7,18 @@
 #include "base/check.h"
 #include "base/checksum.h"
 #include "block/block.h"
+#include "forebay/v1/event.pb.h"
 
 namespace forebay {
+
+inline void CheckThatProtobufReads(const Block& block) {
+  if (block.codec() != Codec::kNone) return;
+  const std::string body(block.bytes().substr(40 + block.stamp().producer.value().size()));
+  v1::EventBatch batch;
+  FOREBAY_CHECK(batch.ParseFromString(body), "protobuf does not read a block that was taken");
+  FOREBAY_CHECK(static_cast<size_t>(batch.events_size()) == block.event_count(),
+                "protobuf's count");
+}
 
 // Parses and decodes the input as it is, and once more with a checksum that fits, so that the
 // decoder behind the checksum is reached too. True when that one parsed.
@@ -20,6 +30,13 @@ inline bool FuzzBlock(std::string_view input) {
     if (events.ok()) {
       FOREBAY_CHECK(events->size() == block->event_count(), "count of events");
       FOREBAY_CHECK(block->raw_bytes() <= EventLimits::kBlockBytesMax, "raw bytes");
+    }
+    if (block->Validate().ok()) {
+      FOREBAY_CHECK(events.ok(), "a block that was taken cannot be decoded");
+      for (const Event& event : *events) {
+        FOREBAY_CHECK(ValidateEvent(event).ok(), "an event that was taken is over a limit");
+      }
+      CheckThatProtobufReads(*block);
     }
     return true;
   };
