@@ -1,5 +1,6 @@
 #include "rpc/rpc_server.h"
 
+#include <grpc/compression.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
@@ -7,6 +8,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rpc/admin_service.h"
 #include "rpc/connection_gate.h"
@@ -62,7 +64,9 @@ RpcBackend LocalBackend(BackendHolder& holder, const NodeId& self) {
 
 // gRPC's own messages would be the only ones in another format.
 void LogOfGrpc(gpr_log_func_args* entry) {
-  const bool is_error = entry->severity == GPR_LOG_SEVERITY_ERROR;
+  // What is about one call that was refused, the caller is told.
+  const bool is_error = entry->severity == GPR_LOG_SEVERITY_ERROR &&
+                        !absl::StartsWith(entry->message, "Compression algorithm");
   Log(is_error ? LogLevel::kWarning : LogLevel::kDebug, absl::StrCat("gRPC: ", entry->message));
 }
 
@@ -70,6 +74,10 @@ void SetLimits(const ServerLimits& limits, grpc::ServerBuilder& builder) {
   const auto milliseconds = [](absl::Duration duration) {
     return static_cast<int>(absl::ToInt64Milliseconds(duration));
   };
+  // gRPC unpacks a message before it looks at its size, and gzip packs a thousandfold. What is
+  // large travels in blocks, which are compressed already.
+  builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                             1 << GRPC_COMPRESS_NONE);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kHeaderBytesMax);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(limits.calls_per_connection_max));

@@ -12,7 +12,11 @@
 namespace forebay {
 namespace {
 
-constexpr size_t kReadBytes = 256 << 10;
+constexpr size_t kReadBytes = 256 << 10;  // as stored; compressed, it may stand for far more
+// Of the events of one answer, unless one alone is larger: the largest has 1.3 MiB. Clients take
+// messages of 4 MiB unless told otherwise.
+constexpr size_t kAnswerBytes = 1 << 20;
+constexpr size_t kEventFrameBytes = 16;  // the offset, and the tags and lengths around both
 // How soon a follower sees what was committed meanwhile.
 constexpr absl::Duration kFollowEvery = absl::Milliseconds(50);
 
@@ -87,11 +91,13 @@ void TailStream::OnStatus(const std::vector<PartitionStatus>& statuses) {
   SendResponse();
 }
 
+bool TailStream::HasEnded() {
+  MutexLock lock(mutex_);
+  return ending_.has_value();
+}
+
 void TailStream::Read() {
-  {
-    MutexLock lock(mutex_);
-    if (ending_.has_value()) return;
-  }
+  if (HasEnded()) return;
   if (end_.has_value() && next_ >= *end_) return End(absl::OkStatus());
   backend_->read(partition_, next_, kReadBytes,
                  [self = shared_from_this()](absl::StatusOr<std::vector<StoredBlock>> blocks) {
@@ -104,7 +110,11 @@ void TailStream::Read() {
 
 void TailStream::OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks) {
   if (blocks.ok() && blocks->empty()) return Wait();
-  if (blocks.ok()) return Send(*blocks);
+  if (blocks.ok()) {
+    blocks_.assign(std::make_move_iterator(blocks->begin()),
+                   std::make_move_iterator(blocks->end()));
+    return Send();
+  }
   if (blocks.status().code() == absl::StatusCode::kOutOfRange && start_at_oldest_ &&
       next_ < oldest_known_) {
     next_ = oldest_known_;
@@ -120,24 +130,41 @@ void TailStream::OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks) {
   });
 }
 
-void TailStream::Send(const std::vector<StoredBlock>& blocks) {
+void TailStream::Send() {
+  if (HasEnded()) return;
   response_.Clear();
-  for (const StoredBlock& stored : blocks) {
-    if (stored.end() <= next_) continue;
-    const absl::StatusOr<std::vector<Event>> events = stored.block.Decode();
-    if (!events.ok()) return End(WithContext(events.status(), partition_.ToString()));
-    for (size_t i = 0; i < events->size(); i++) {
-      const Offset offset = stored.first + i;
-      if (offset < next_ || (end_.has_value() && offset >= *end_)) continue;
-      v1::TailEvent& out = *response_.add_events();
-      out.set_offset(offset.value());
-      ToWire((*events)[i], *out.mutable_event());
+  size_t bytes = 0;
+  bool full = false;
+  while (!blocks_.empty() && !full) {
+    const StoredBlock& stored = blocks_.front();
+    if (stored.end() > next_) {
+      const absl::StatusOr<std::vector<Event>> events = stored.block.Decode();
+      if (!events.ok()) return End(WithContext(events.status(), partition_.ToString()));
+      full = !Add(stored.first, *events, bytes);
     }
-    next_ = stored.end();
+    // A block that is larger than an answer is decoded again for the next one, as keeping its
+    // events would cost every slow reader their memory.
+    if (!full) blocks_.pop_front();
   }
   start_at_oldest_ = false;
   if (response_.events().empty()) return Read();
   SendResponse();
+}
+
+bool TailStream::Add(Offset first, const std::vector<Event>& events, size_t& bytes) {
+  for (size_t i = 0; i < events.size(); i++) {
+    const Offset offset = first + i;
+    if (offset < next_) continue;
+    if (!end_.has_value() || offset < *end_) {
+      bytes += EncodedBytes(events[i]) + kEventFrameBytes;
+      if (bytes > kAnswerBytes && !response_.events().empty()) return false;
+      v1::TailEvent& out = *response_.add_events();
+      out.set_offset(offset.value());
+      ToWire(events[i], *out.mutable_event());
+    }
+    next_ = offset + 1;
+  }
+  return true;
 }
 
 void TailStream::SendResponse() {
@@ -187,7 +214,8 @@ void TailStream::OnWriteDone(bool ok) {
   }
   if (ok) {
     Step();
-    Read();
+    if (blocks_.empty()) return Read();
+    context_.worker.Post([self = shared_from_this()] { self->Send(); });
   } else {
     End(absl::CancelledError("the caller has gone"));
   }

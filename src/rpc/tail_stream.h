@@ -4,6 +4,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -14,8 +15,8 @@
 
 namespace forebay {
 
-// Reads, decodes, writes, in turns: at most one batch of events is in memory. Made with
-// std::make_shared; lives until gRPC and its last read are done with it.
+// Reads, decodes, writes, in turns: in memory are one answer, and the blocks of one read as they
+// are stored. Made with std::make_shared; lives until gRPC and its last read are done with it.
 class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
                          public std::enable_shared_from_this<TailStream> {
  public:
@@ -32,7 +33,11 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
   void OnStatus(const std::vector<PartitionStatus>& statuses);
   void Read();
   void OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks);
-  void Send(const std::vector<StoredBlock>& blocks);
+  bool HasEnded();
+  // As much of blocks_ as an answer holds.
+  void Send();
+  // False when the answer is full, and next_ says before which event.
+  bool Add(Offset first, const std::vector<Event>& events, size_t& bytes);
   void SendResponse();
   void Wait();
   void End(absl::Status status);
@@ -51,6 +56,7 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
   std::optional<Offset> end_;  // nothing: follow
   bool start_at_oldest_ = false;
   Offset oldest_known_;
+  std::deque<StoredBlock> blocks_;  // read and not sent, or only in part
   v1::TailResponse response_;
 
   Mutex mutex_;
