@@ -155,7 +155,7 @@ TEST_F(DamageTest, AFenceAnswerTellsTheWholeTailAndThatSomeOfItIsDamaged) {  // 
   out_ = Outbox();
   Write(replica_.OnFence(NodeId("x"), {Key(1), Incarnation(1), Epoch(3)}, out_));
   const FenceReply reply = Sent<FenceReply>(out_, "x").back();
-  EXPECT_EQ(reply.tail, Offset(4)) << "a lower one could cut off what was acknowledged (hazard 3)";
+  EXPECT_EQ(reply.tail, Offset(4)) << "a lower one could cut off what was acknowledged (H3)";
   EXPECT_TRUE(reply.damaged);
 }
 

@@ -197,7 +197,7 @@ class DiskFullTest : public testing::Test {
   std::vector<std::string> acknowledged_;
 };
 
-TEST_F(DiskFullTest, RefusesAtTheLimitWithWhatToDoAndResumesWhenTheSinkIsBack) {  // G8, hazard 19
+TEST_F(DiskFullTest, RefusesAtTheLimitWithWhatToDoAndResumesWhenTheSinkIsBack) {  // G8, H19
   Open("a", 1);
   sink_closed_ = true;
   const AppendResult refused = Fill("a");

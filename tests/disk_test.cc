@@ -100,7 +100,7 @@ TEST_F(DiskWatchTest, NamesTheDirectoryTheLevelAndTheSettings) {
             "(disk.refuse_at_percent is 90, disk.reserve_bytes 40 MiB)");
 }
 
-TEST_F(DiskWatchTest, IsSlowOnceAWriteWaitsTooLongAndQuickAfterTenTimesAsLong) {  // hazard 15
+TEST_F(DiskWatchTest, IsSlowOnceAWriteWaitsTooLongAndQuickAfterTenTimesAsLong) {  // H15
   Wait(absl::Milliseconds(900), true);
   EXPECT_FALSE(watch_.slow());
   Wait(absl::Milliseconds(200), true);
@@ -111,7 +111,7 @@ TEST_F(DiskWatchTest, IsSlowOnceAWriteWaitsTooLongAndQuickAfterTenTimesAsLong) {
   EXPECT_FALSE(watch_.slow());
 }
 
-TEST_F(DiskWatchTest, DoesNotBlameTheDiskForAStandstillOfTheProcess) {  // hazard 10
+TEST_F(DiskWatchTest, DoesNotBlameTheDiskForAStandstillOfTheProcess) {  // H10
   Wait(absl::Milliseconds(100), true);
   now_ += absl::Seconds(30);  // SIGSTOP, SIGCONT
   watch_.OnTick(now_, absl::Seconds(30));

@@ -70,7 +70,7 @@ TEST_F(DrainTest, RetriesForEverWithWaitsOfAtMostTenSeconds) {
   ASSERT_TRUE(Delivers(10, absl::Seconds(11)));
 }
 
-// G5, sinks.md: an ambiguous answer is settled by the sink's progress.
+// G5, docs/design/sinks.md#common-rules: an ambiguous answer is settled by the sink's progress.
 TEST_F(DrainTest, DeliversExactlyOnceWhenCallsFailBeforeOrAfterTheirEffect) {
   for (uint64_t seed = 1; seed <= 50; seed++) {
     downstream_ = std::make_shared<MemoryDownstream>();

@@ -140,7 +140,7 @@ class Writer {
   std::set<std::string> applied_, refused_;
 };
 
-// Hazard 2 and roll-settles: what the store says of a swap is true while its leader dies.
+// H2 and roll-settles: what the store says of a swap is true while its leader dies.
 TEST_F(EtcdMetadata, SwapsAreReportedTrulyWhileTheLeaderIsKilled) {
   constexpr int kBefore = 60, kAfter = 60;
   std::vector<std::unique_ptr<EtcdMetadataStore>> stores;
@@ -188,7 +188,7 @@ TEST_F(EtcdMetadata, SwapsAreReportedTrulyWhileTheLeaderIsKilled) {
   RecordProperty("unknown", unknown);
 }
 
-// Hazard 7: a frozen member accepts connections and answers nothing.
+// H7: a frozen member accepts connections and answers nothing.
 TEST_F(EtcdMetadata, LeavesAFrozenMember) {
   const int leader = cluster().WaitForLeader();
   const int frozen = (leader + 1) % 3;

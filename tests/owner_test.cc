@@ -1,4 +1,5 @@
-// What an owner commits, and when. Each test names the guard of the protocol model it holds up.
+// What an owner commits, and when. Each test names the guard that it holds
+// up: docs/design/model.md#guards
 #include "replication/core/owner.h"
 
 #include <gmock/gmock.h>
@@ -133,7 +134,7 @@ TEST_F(PromptTest, SendsAtOnceToAsManyAsAnAcknowledgementTakesAndToTheOthersSoon
   EXPECT_THAT(Sent<MirrorRequest>(out_.outbox, "c")[0].blocks, SizeIs(2));
 }
 
-TEST_F(PromptTest, LetsAReplicaThatStallsBeOvertaken) {  // hazard 15
+TEST_F(PromptTest, LetsAReplicaThatStallsBeOvertaken) {  // H15
   Turn(0);
   Rest();
   Holds("a", 1);
@@ -163,7 +164,7 @@ TEST_F(PromptTest, LetsNotMuchWaitForTheRest) {
   EXPECT_EQ(SentTo(), "abc");
 }
 
-TEST_F(PromptTest, CallsAReplicaInSyncThatLacksOnlyWhatIsYoung) {  // hazard 13
+TEST_F(PromptTest, CallsAReplicaInSyncThatLacksOnlyWhatIsYoung) {  // H13
   const std::vector<NodeId> all = {NodeId("a"), NodeId("b"), NodeId("c")};
   const std::vector<NodeId> two = {NodeId("a"), NodeId("b")};
   Turn(0);
@@ -250,7 +251,7 @@ TEST_F(OwnerTest, SendsAgainWhatWasNotAnswered) {
   EXPECT_THAT(Sent<MirrorRequest>(out_.outbox, "b"), SizeIs(1));
 }
 
-TEST_F(OwnerTest, FeedsAReplicaThatLagsFromItsStoreNotFromMemory) {  // hazard 8
+TEST_F(OwnerTest, FeedsAReplicaThatLagsFromItsStoreNotFromMemory) {  // H8
   for (uint64_t i = 0; i < 5; i++) {
     Append(i + 1, BlockOf(i));
     Holds("a", i + 1);

@@ -64,7 +64,7 @@ TEST(ProducerTable, RefusesADamagedSnapshot) {
   EXPECT_FALSE(ProducerTable::Decode("\x02" + good.substr(1)).ok());
 }
 
-TEST(ProducerTable, ForgetsOnlyProducersThatWereIdleForLong) {  // hazard 11
+TEST(ProducerTable, ForgetsOnlyProducersThatWereIdleForLong) {  // H11
   const absl::Time start = absl::UnixEpoch();
   ProducerTable table;
   table.Apply(Stamp(0), 1, Offset(0));

@@ -142,7 +142,7 @@ TEST_F(ProducerTest, PacksMoreWhileManyBlocksAreOnTheirWay) {
   EXPECT_EQ(Count(Outcome::kAcknowledged), static_cast<size_t>(next));
 }
 
-// Hazard 10: the owner could not answer what was not sent to it.
+// H10: the owner could not answer what was not sent to it.
 TEST_F(ProducerTest, DoesNotHoldAgainstAnOwnerThatABatchLingered) {
   constexpr int kPartitions = 300;
   Start({}, kPartitions);
@@ -487,7 +487,7 @@ TEST_F(ProducerTest, IsRecognizedAfterARestartThatRepeatsItsSequences) {
   EXPECT_EQ(StoredIn(0), Range(0, 1));
 }
 
-// Hazard 11: owners forget a producer that was idle for a day.
+// H11: owners forget a producer that was idle for a day.
 TEST_F(ProducerTest, AppendsAfterADayInWhichTheOwnersForgotIt) {
   Start();
   Append(0);

@@ -72,7 +72,7 @@ TEST(Quorum, IsNeverSealedByNobody) {
   EXPECT_FALSE(IsSealQuorum({2, 2}, {At(0, 0)}, 0));
 }
 
-TEST(Quorum, IsNotMetByTwoNodesOfOneZone) {  // hazard 6, KIP-1290
+TEST(Quorum, IsNotMetByTwoNodesOfOneZone) {  // H6, KIP-1290
   const std::vector<Replica> replicas{At(0, 0), At(1, 0), At(2, 1)};
   EXPECT_FALSE(IsAckQuorum({2, 2}, replicas, 0b011));
   EXPECT_TRUE(IsAckQuorum({2, 2}, replicas, 0b101));

@@ -61,7 +61,7 @@ class RepairTest : public ::testing::Test {
   std::optional<RepairCore> core_{std::in_place, kPartition, NodeId("a"), 0};
 };
 
-TEST_F(RepairTest, ANameThatIsToLeaveStaysUntilTheOthersHoldEverything) {  // hazard 12
+TEST_F(RepairTest, ANameThatIsToLeaveStaysUntilTheOthersHoldEverything) {  // H12
   Leave(2);
   Join("d");
   Survey();

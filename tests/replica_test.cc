@@ -1,4 +1,5 @@
-// What a replica may store and say. Each test names the guard of the protocol model it holds up.
+// What a replica may store and say. Each test names the guard that it holds
+// up: docs/design/model.md#guards
 #include "replication/core/replica.h"
 
 #include <gmock/gmock.h>
@@ -66,7 +67,7 @@ class ReplicaTest : public ::testing::Test {
   ReplicaCore::Writes written_;
 };
 
-TEST_F(ReplicaTest, ReportsATailOnlyOnceItIsDurable) {  // G1, hazard 5
+TEST_F(ReplicaTest, ReportsATailOnlyOnceItIsDurable) {  // G1, H5
   Begin(core_.OnMirror(owner_, MirrorRequestOf(1, 0, {BlockOf(0, 3)}), out_));
   EXPECT_THAT(out_.messages, IsEmpty());
   Sync();
@@ -99,7 +100,7 @@ TEST_F(ReplicaTest, KeepsSegmentsApart) {  // guard by-epoch
   EXPECT_EQ(core_.DurableExtent(Key(2))->tail, Offset(1));
 }
 
-TEST_F(ReplicaTest, RefusesTheOldEpochOnceFenced) {  // guard fence-check, hazard 1
+TEST_F(ReplicaTest, RefusesTheOldEpochOnceFenced) {  // guard fence-check, H1
   Mirror(1, 0, {BlockOf(0)});
   Fence(1, 2);
   const MirrorReply reply = Mirror(1, 1, {BlockOf(1)});
@@ -131,7 +132,7 @@ TEST_F(ReplicaTest, MakesTheFenceDurableBeforeItAnswers) {  // guard fence-durab
   EXPECT_EQ(std::get<RaiseFence>(written_[0]).fence, Epoch(2));
 }
 
-TEST_F(ReplicaTest, KeepsItsFenceOverARestart) {  // guard fence-durable, hazard 4
+TEST_F(ReplicaTest, KeepsItsFenceOverARestart) {  // guard fence-durable, H4
   WalContent content;
   content.segments[Key(1)] = {Offset(0), Offset(5)};
   content.fences[kPartition] = Epoch(2);
@@ -179,7 +180,7 @@ Chain ChainNaming(uint64_t epoch, std::vector<Replica> replicas) {
   return chain;
 }
 
-TEST_F(ReplicaTest, DeletesACopyOnlyOnAChainNewerThanEveryRequestItAnswered) {  // hazard 4, 12
+TEST_F(ReplicaTest, DeletesACopyOnlyOnAChainNewerThanEveryRequestItAnswered) {  // H4, H12
   Copy(1, 2, 0, {BlockOf(0)}, /*chain_version=*/5);
   const Chain without = ChainNaming(1, {ReplicaOf("b"), ReplicaOf("c")});
   EXPECT_THAT(core_.OnChain(kPartition, 4, without), IsEmpty());
@@ -196,7 +197,7 @@ TEST_F(ReplicaTest, DeletesNothingOnTheFirstChainAfterARestart) {  // it forgot 
   EXPECT_THAT(restarted.OnChain(kPartition, 7, without), SizeIs(1));
 }
 
-TEST_F(ReplicaTest, KeepsACopyThatTheChainNamesWithAnOlderIncarnation) {  // hazard 4, NATS 7549
+TEST_F(ReplicaTest, KeepsACopyThatTheChainNamesWithAnOlderIncarnation) {  // H4, NATS 7549
   Mirror(1, 0, {BlockOf(0)});
   const Chain names = ChainNaming(1, {ReplicaOf("a", 6), ReplicaOf("b")});
   core_.OnChain(kPartition, 1, names);

@@ -132,7 +132,7 @@ TEST_F(IngestLinkTest, ReportsUnansweredBlocksAsUnknownWhenTheConnectionBreaks) 
   EXPECT_EQ(results[0].outcome, Outcome::kUnknown);
 }
 
-// Hazard 8: a node that hangs must not fill the producer's memory.
+// H8: a node that hangs must not fill the producer's memory.
 TEST_F(IngestLinkTest, RefusesBlocksOverTheLimitOfUnansweredBytes) {
   ConnectTo({a_.address()}, 2500);
   ASSERT_TRUE(Describe(kWeb).ok());

@@ -219,7 +219,7 @@ TEST_F(GrpcTransportTest, DialsThroughTheAddressThatIsGivenInstead) {
   EXPECT_EQ(got_.WaitFor(1), std::vector<uint64_t>{1});
 }
 
-// Hazard 8: what a peer does not take must not fill the sender's memory.
+// H8: what a peer does not take must not fill the sender's memory.
 TEST_F(GrpcTransportTest, KeepsABoundedNumberOfBytesForAPeerThatIsNotThere) {
   GrpcNode a("a");
   Connect(a, "b", "127.0.0.1:1");

@@ -229,7 +229,7 @@ TEST(MessageWire, RefusesADamagedBlock) {
   EXPECT_EQ(FromWire(wire).status().code(), absl::StatusCode::kDataLoss);
 }
 
-// Hazard 3: an answer that is not understood must never read as "holds" or "surely not".
+// H3: an answer that is not understood must never read as "holds" or "surely not".
 TEST(MessageWire, RefusesAnswersAndKindsItDoesNotKnow) {
   v1::PeerMessage wire;
   EXPECT_EQ(FromWire(wire).status().code(), absl::StatusCode::kInvalidArgument);

@@ -97,8 +97,8 @@ TEST_F(PostgresSinkTest, DrainsExactlyOnceWhileCommitsAndAnswersAreLost) {
   for (uint64_t i = 0; i < 300; i++) EXPECT_EQ(rows[i].id, std::to_string(i));
 }
 
-// The classic duplicate (sinks.md): reading progress while the old owner's transaction is under
-// way.
+// The classic duplicate, docs/design/sinks.md#common-rules: reading progress while the old owner's
+// transaction is under way.
 TEST_F(PostgresSinkTest, OpenWaitsForTheOldOwnersTransactionAndSeesItsEffect) {
   EXPECT_EQ(Next(*sink_, 1), 0u);
   PGconn* old_owner = PQconnectdb(world_->url().c_str());

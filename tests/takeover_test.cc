@@ -1,4 +1,4 @@
-// One attempt of a takeover, answer by answer. Each test names the guard of the protocol model it
+// One attempt of a takeover, answer by answer. Each test names the guard (docs/design/model.md) it
 // holds up.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -192,7 +192,8 @@ TEST_F(TakeoverTest, CopiesToANodeThatWasNoReplicaWhenMembersAreShort) {  // liv
   EXPECT_THAT(Sent<CopyRequest>(out_, "d"), SizeIs(1));
 }
 
-TEST_F(TakeoverTest, TreatsASourceThatCannotServeAsUnknown) {  // design step 4; hazard 3
+// docs/design/protocol.md#takeover, step 4; H3
+TEST_F(TakeoverTest, TreatsASourceThatCannotServeAsUnknown) {
   Begin();
   Fenced("c", 6);
   Fenced("b", 5);

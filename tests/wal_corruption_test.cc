@@ -1,5 +1,5 @@
 // Damage to any file of a RocksWalStore: opening is never "clean, with data silently missing"
-// (hazards 3 and 17, G10).
+// (H3 and H17, G10).
 #include <filesystem>
 #include <fstream>
 #include <sstream>

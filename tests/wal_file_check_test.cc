@@ -79,7 +79,7 @@ TEST_F(WalFile, TornWhenPagesOfTheLastRecordNeverCame) {
   EXPECT_EQ(CheckWalFile(file_).good_end, LastStart());
 }
 
-// Hazard 17: RocksDB skips zeroed pages without a word.
+// H17: RocksDB skips zeroed pages without a word.
 TEST_F(WalFile, DamagedWhenPagesAreZeroAndARecordFollows) {
   AddRecord(1000);
   AddRecord(100'000);
@@ -96,7 +96,7 @@ TEST_F(WalFile, DamagedWhenARecordIsGoneWithoutATrace) {
   EXPECT_EQ(Check(), WalFileVerdict::kDamaged);
 }
 
-// Hazard 17: whichever bit it is, also in the last record, which may have been acknowledged.
+// H17: whichever bit it is, also in the last record, which may have been acknowledged.
 TEST_F(WalFile, DamagedWhenAnyBitIsFlipped) {
   for (const size_t bytes : {20, 40'000, 30}) AddRecord(bytes);
   for (size_t at = 0; at < file_.size(); at += (at % kBlock < 100 ? 1 : 911)) {

@@ -109,7 +109,7 @@ TEST_F(RocksWal, PowerCutInAWriteIsNoDamage) {
   }
 }
 
-// Hazard 18: each step of opening, writing and closing fails once, or the disk is gone from there.
+// H18: each step of opening, writing and closing fails once, or the disk is gone from there.
 class RocksWalFaults : public RocksWal {
  protected:
   // What was acknowledged: blocks below, the trim, the fence.
@@ -207,7 +207,7 @@ TEST_F(RocksWal, NoSpaceRefusesWritesAndLosesNothing) {
   EXPECT_TRUE(store().Read(Key(), Offset(0), 0).ok());
 }
 
-// RocksDB would try again by itself; for us an error in the background is one too (hazard 16).
+// RocksDB would try again by itself; for us an error in the background is one too (H16).
 TEST_F(RocksWal, ErrorInTheBackgroundIsFinal) {
   ASSERT_EQ(Open(), absl::OkStatus());
   ASSERT_EQ(Write({OpenSegment{Key(), Offset(0), ""}}), absl::OkStatus());
@@ -224,7 +224,7 @@ TEST_F(RocksWal, ErrorInTheBackgroundIsFinal) {
   EXPECT_GE(store().content_at_open().segments.at(Key()).tail, Offset(acknowledged));
 }
 
-// Hazard 14.
+// H14.
 TEST_F(RocksWal, WriteThatChangesNothingCostsNoSync) {
   ASSERT_EQ(Open(), absl::OkStatus());
   ASSERT_EQ(Write({RaiseFence{Key().partition, Epoch(5)}}), absl::OkStatus());
@@ -234,7 +234,7 @@ TEST_F(RocksWal, WriteThatChangesNothingCostsNoSync) {
   EXPECT_EQ(harness_->files().changes(), before);
 }
 
-// Hazard 19.
+// H19.
 class RocksWalSpace : public RocksWal {
  protected:
   static constexpr size_t kPayload = 100'000;

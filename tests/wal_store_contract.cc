@@ -82,7 +82,7 @@ TEST_P(WalStoreContract, ReadsSeeWritesThatAreNotDurableYet) {
   EXPECT_EQ(*store().ReadSnapshot(Key(2)), "fresh");
 }
 
-// G1, hazard 5: acknowledged before the sync is lost with the power.
+// G1, H5: acknowledged before the sync is lost with the power.
 TEST_P(WalStoreContract, CompletesInOrderAndOnlyAfterTheSync) {
   ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
   harness_->HoldSyncs();
@@ -105,7 +105,7 @@ TEST_P(WalStoreContract, CompletesInOrderAndOnlyAfterTheSync) {
   EXPECT_EQ(store().stats().queued_bytes, 0u);
 }
 
-// Hazard 15: an owner has to see that its disk stands still.
+// H15: an owner has to see that its disk stands still.
 TEST_P(WalStoreContract, SaysHowLongTheOldestWriteWaits) {
   ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
   EXPECT_EQ(store().stats().oldest_wait, absl::ZeroDuration());
@@ -248,7 +248,7 @@ TEST_P(WalStoreContract, SaysWhatItSurelyDoesNotHave) {
   EXPECT_THAT(ReadOffsets(Key(), Offset(11)), Reads(Offsets{10}));
 }
 
-// Hazard 16: a sync that is tried again after a failure lies.
+// H16: a sync that is tried again after a failure lies.
 TEST_P(WalStoreContract, AfterAFailedSyncRefusesEveryWriteUntilOpenedAnew) {
   ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
   AppendBlocks(Key(), Offset(0), 2);
@@ -263,7 +263,7 @@ TEST_P(WalStoreContract, AfterAFailedSyncRefusesEveryWriteUntilOpenedAnew) {
   AppendBlocks(Key(), Offset(4), 1);
 }
 
-// Hazard 3, G10: what is damaged was there.
+// H3, G10: what is damaged was there.
 TEST_P(WalStoreContract, DamagedBlockIsDataLossAndTheOthersAreServed) {
   ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
   // Large, so that no two of them share a block of a table file.
@@ -342,7 +342,7 @@ TEST_P(WalStoreContract, RefusesTheDiskOfAnotherNode) {
   EXPECT_EQ(store().marker().incarnation, Incarnation(1));
 }
 
-// Hazard 4: an empty disk is not a node that holds nothing.
+// H4: an empty disk is not a node that holds nothing.
 TEST_P(WalStoreContract, WipedDiskComesBackUnderANewIncarnation) {
   ASSERT_EQ(OpenSegmentAt(Key(), Offset(0)), absl::OkStatus());
   harness_->Close();

@@ -51,7 +51,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
 
-  // Fences every lower epoch, then reads progress. In that order (sinks.md, common rules).
+  // Fences every lower epoch, then reads progress. In that order:
+  // docs/design/sinks.md#common-rules.
   virtual absl::StatusOr<SinkProgress> Open(const PartitionId& partition, Epoch epoch) = 0;
 
   // OK: the batch has taken effect, durably, once.

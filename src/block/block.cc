@@ -113,7 +113,7 @@ absl::StatusOr<Block> Block::Parse(std::string bytes) {
   }
   const std::string_view view = bytes;
   if (view.substr(0, kMagic.size()) != kMagic) return absl::DataLossError("not a block: no magic");
-  // Hazard 3, G10: damage is told apart from everything else before any field is believed.
+  // H3, G10: damage is told apart from everything else before any field is believed.
   const auto checksum = static_cast<uint32_t>(Get(view, kChecksumAt, 4));
   if (ChecksumOf(view) != checksum) {
     return absl::DataLossError(

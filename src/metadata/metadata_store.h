@@ -24,7 +24,8 @@ struct MetadataRecord {
 //   OK: applied; `version` is the record's new version.
 //   ABORTED: not applied and never will be: the record was at another version when it was tried.
 //   anything else (UNAVAILABLE, DEADLINE_EXCEEDED, ...): unknown, it may even be applied later.
-//     Settle it with another swap on the same record, never with a read (model: roll-settles).
+//     Settle it with another swap on the same record, never with a read:
+//     docs/design/model.md#guards, roll-settles.
 using SwapResult = absl::StatusOr<uint64_t>;
 
 // Thread-safe. Callbacks run on any thread, never inside the call, and must not block; each runs

@@ -12,7 +12,7 @@ namespace forebay {
 namespace {
 
 // An owner that is of no use for so long is in trouble: a client that cannot reach the owner for
-// 300 ms asks the next replica to take over (design.md section 6, "Liveness").
+// 300 ms asks the next replica to take over (docs/design/protocol.md#liveness).
 constexpr absl::Duration kTroubleAfter = absl::Milliseconds(300);
 // Unless it is of use to other partitions: then it only has more to do than it can
 // (busy-is-not-gone).

@@ -1,6 +1,6 @@
 // Producer: takes the events of one stream, packs them into blocks per partition, and brings each
 // block to its partition's owner until its outcome is known. Buffer, Client and the simulation all
-// use it. (design.md sections 3 and 8)
+// use it. (docs/design/protocol.md#producers)
 #pragma once
 
 #include <cstdint>

@@ -35,7 +35,7 @@ struct Replica {
 };
 
 // What an acknowledgement in a segment took. Fixed when it was opened; every quorum about the
-// segment uses it (model: segment-rule).
+// segment uses it (docs/design/model.md#guards, segment-rule).
 struct QuorumRule {
   int ack_copies = 2;
   int ack_zones = 2;

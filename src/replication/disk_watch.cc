@@ -60,7 +60,7 @@ void DiskWatch::Judge() {
 }
 
 void DiskWatch::OnTick(absl::Time now, absl::Duration oldest_wait) {
-  // A standstill of this process is not the disk's (hazard 10).
+  // A standstill of this process is not the disk's (H10).
   if (now - last_tick_ > options_.slow_after / 2) awake_since_ = now;
   last_tick_ = now;
   if (std::min(oldest_wait, now - awake_since_) > options_.slow_after) {

@@ -1,6 +1,6 @@
 // DiskWatch: is this node's disk fit for an owner? Told how full it is and how long writes wait, it
 // says when to stop taking appends, when to store nothing more, and when to leave owning to others.
-// (design.md section 10; hazard 15.) Pure.
+// (docs/design/protocol.md#limits; H15.) Pure.
 #pragma once
 
 #include <cstdint>

@@ -15,7 +15,7 @@
 namespace forebay {
 
 // Thread-safe. Has an executor and a transport of its own, and touches no store, so that a slow
-// disk is not taken for a dead node (hazard 10). A stall of this process is not counted against its
+// disk is not taken for a dead node (H10). A stall of this process is not counted against its
 // peers either. All references must outlive it.
 class LivenessMonitor {
  public:

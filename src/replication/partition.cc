@@ -76,7 +76,7 @@ std::optional<absl::Status> PartitionDriver::Refusal() const {
   return RefusalForSpace(alive);
 }
 
-// design.md section 10: at its limit a node takes no appends, nor is it counted on by others.
+// At its limit a node takes no appends, nor do others count on it: docs/design/protocol.md#limits
 std::optional<absl::Status> PartitionDriver::RefusalForSpace(ReplicaMask alive) const {
   const auto refuse = [&](const std::string& why) {
     return WithRetryAfter(

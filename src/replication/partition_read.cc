@@ -60,7 +60,7 @@ void PartitionDriver::Read(Offset from, size_t bytes_max, ReadDone done) {
                      if (reply.answer == FetchAnswer::kHave) {
                        done(CutToCommitted(segment, std::move(reply.blocks)));
                      } else {
-                       // Damaged here (hazard 3), or trimmed just now: a peer may have it.
+                       // Damaged here (H3), or trimmed just now: a peer may have it.
                        ReadRemote(segment, from, bytes_max, std::move(done));
                      }
                    });

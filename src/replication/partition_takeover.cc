@@ -76,7 +76,7 @@ void PartitionDriver::LeaveIfAsked() {
   });
 }
 
-// An owner whose disk is full or stalled is in the way (hazard 15). While the metadata store is
+// An owner whose disk is full or stalled is in the way (H15). While the metadata store is
 // away nobody can take over, and the open segment goes on: it has to answer a read first.
 void PartitionDriver::SurveyDisk() {
   if (!MayHandOverForDisk() || asking_before_hand_over_) return;
@@ -287,7 +287,7 @@ void PartitionDriver::ProposeTakeover() {
 }
 
 // A swap whose outcome is unknown would hold up all commits, so the metadata store has to answer a
-// read first: while it is away, the open segment goes on (design.md section 7).
+// read first: while it is away, the open segment goes on (docs/design/protocol.md#metadata).
 void PartitionDriver::SurveyRoll() {
   if (asking_before_roll_ || !PlaceForRoll().has_value()) return;
   asking_before_roll_ = true;

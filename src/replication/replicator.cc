@@ -18,7 +18,7 @@ namespace {
 constexpr absl::Duration kTickEvery = absl::Milliseconds(20);
 constexpr int kTicksPerSurvey = 10;
 // A partition to which nothing happened for so many surveys sleeps: it is looked at only once in
-// as many, so that idle partitions cost next to nothing (hazard 14).
+// as many, so that idle partitions cost next to nothing (H14).
 constexpr int kSurveysAwake = 25;
 // So many are looked at in each survey in any case.
 constexpr size_t kSurveyedAtLeast = 16;

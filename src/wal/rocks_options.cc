@@ -38,12 +38,13 @@ rocksdb::ColumnFamilyOptions BlocksFamily(const std::shared_ptr<rocksdb::Cache>&
   // What compaction writes is there twice until it is done: at a full disk it must fit into the
   // reserve (DiskOptions::reserve_bytes), which allows for this, level 1 and the memtables.
   options.max_compaction_bytes = 6 * memtable_bytes;
-  // A backlog is not a compaction debt to slow writes for (hazards.md).
+  // A backlog is not a compaction debt to slow writes for:
+  // docs/design/storage.md#rocksdb-settings
   options.soft_pending_compaction_bytes_limit = kTebibyte;
   options.hard_pending_compaction_bytes_limit = 2 * kTebibyte;
   options.level0_slowdown_writes_trigger = 40;
   options.level0_stop_writes_trigger = 60;
-  // Files that are mostly deletions are compacted soon, so that space comes back (hazard 19). The
+  // Files that are mostly deletions are compacted soon, so that space comes back (H19). The
   // window is in keys: a memtable of 64 MiB holds some thousand blocks.
   options.table_properties_collector_factories.push_back(
       rocksdb::NewCompactOnDeletionCollectorFactory(256, 128, 0.5));

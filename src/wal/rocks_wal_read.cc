@@ -141,7 +141,7 @@ absl::StatusOr<Block> RocksWalEngine::ReadBlock(const IndexValue& index) const {
 
 absl::Status RocksWalEngine::FromRead(const rocksdb::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  // Whatever keeps us from reading it, it is there (hazard 3).
+  // Whatever keeps us from reading it, it is there (H3).
   return absl::DataLossError(absl::StrCat("cannot be read: ", status.ToString()));
 }
 

@@ -224,7 +224,7 @@ absl::Status WalCommitter::DeleteDebris(WalDebris& debris, rocksdb::Iterator& in
 }
 
 absl::Status WalCommitter::WriteDurably(rocksdb::WriteBatch& batch) {
-  // Nothing to write, nothing to sync (hazard 14).
+  // Nothing to write, nothing to sync (H14).
   if (batch.Count() == 0) return absl::OkStatus();
   rocksdb::WriteOptions options;
   options.sync = true;

@@ -110,7 +110,7 @@ class Loader {
       AddDebris({key.instance, key.first, segment.extent.start, value.bytes});
       return absl::OkStatus();
     }
-    // A hole is a loss that RocksDB did not see (hazard 17).
+    // A hole is a loss that RocksDB did not see (H17).
     if (key.first != segment.extent.tail) {
       return absl::DataLossError(absl::StrCat("instance ", key.instance, " goes on at ",
                                               key.first.value(), " instead of ",

@@ -48,7 +48,7 @@ struct FileCheck {
 // synced. Batches become durable in the order of the Write calls, each wholly or not at all, so
 // after a power cut every segment is a prefix of what was appended. After the first failed write or
 // sync, that batch and every later one is refused until the store is opened anew, because a retried
-// fsync proves nothing (hazard 16).
+// fsync proves nothing (H16).
 class WalStore {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;
@@ -68,7 +68,7 @@ class WalStore {
   // one), the segment's tail, or 64 blocks. Sees every write given to Write before, durable or not.
   // Verifies each; what is healthy before a damaged block is returned, without it.
   //   NOT_FOUND: surely not here: no such segment, or `from` is outside [start, tail).
-  //   DATA_LOSS: it was here and is damaged; never NOT_FOUND for damage (hazard 3).
+  //   DATA_LOSS: it was here and is damaged; never NOT_FOUND for damage (H3).
   //   UNAVAILABLE: the store has failed.
   virtual absl::StatusOr<std::vector<StoredBlock>> Read(const SegmentKey& key, Offset from,
                                                         size_t bytes_max) = 0;

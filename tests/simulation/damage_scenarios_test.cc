@@ -1,5 +1,5 @@
 // Flipped bits on one disk of an otherwise healthy simulated world: found, and written again from
-// another replica (G10, hazard 3).
+// another replica (G10, H3).
 #include <gtest/gtest.h>
 
 #include <memory>

@@ -1,5 +1,5 @@
 // Disks that are full or stand still, one at a time and all at once, in an otherwise healthy
-// simulated world (issue: hazard 15, design.md section 10). Every world checks all invariants too.
+// simulated world (H15, docs/design/protocol.md#limits). Every world checks all invariants too.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -74,7 +74,7 @@ class DiskScenarioTest : public testing::Test {
   std::unique_ptr<World> world_;
 };
 
-TEST_F(DiskScenarioTest, AnOwnerWhoseDiskStandsStillHandsOver) {  // hazard 15
+TEST_F(DiskScenarioTest, AnOwnerWhoseDiskStandsStillHandsOver) {  // H15
   Begin();
   SimNode& stalled = Node(0);
   ASSERT_GT(Owned(stalled), 0);
@@ -86,7 +86,7 @@ TEST_F(DiskScenarioTest, AnOwnerWhoseDiskStandsStillHandsOver) {  // hazard 15
   ExpectAllWell();
 }
 
-TEST_F(DiskScenarioTest, ANodeWithASlowDiskTakesNothingOverUntilItIsQuick) {  // hazard 15
+TEST_F(DiskScenarioTest, ANodeWithASlowDiskTakesNothingOverUntilItIsQuick) {  // H15
   Begin();
   SimNode& slow = Node(0);
   slow.StallDisk(true);
@@ -105,7 +105,7 @@ TEST_F(DiskScenarioTest, ANodeWithASlowDiskTakesNothingOverUntilItIsQuick) {  //
   ExpectAllWell();
 }
 
-TEST_F(DiskScenarioTest, ASlowNodeThatIsAskedToTakeOverLeavesItToOthers) {  // hazard 15
+TEST_F(DiskScenarioTest, ASlowNodeThatIsAskedToTakeOverLeavesItToOthers) {  // H15
   Begin();
   SimNode& slow = Node(0);
   slow.StallDisk(true);
@@ -134,7 +134,8 @@ TEST_F(DiskScenarioTest, WhenAllDisksStandStillNobodyPassesPartitionsAround) {
   ExpectAllWell();
 }
 
-TEST_F(DiskScenarioTest, AFullNodeHandsOverAndIsLeftOutUntilItHasRoom) {  // design.md section 10
+// docs/design/protocol.md#limits
+TEST_F(DiskScenarioTest, AFullNodeHandsOverAndIsLeftOutUntilItHasRoom) {
   Begin();
   SimNode& full = Node(0);
   ASSERT_GT(Owned(full), 0);

@@ -1,6 +1,6 @@
 // What must be true in the simulated world at every moment: promises G1 to G6 of docs/GUARANTEES.md
-// and invariants I1 to I5 of the protocol model. It looks at disks, chains, answers and sinks only,
-// never inside a node, and shares no code with what it judges.
+// and invariants I1 to I5 of docs/design/model.md#invariants. It looks at disks, chains, answers
+// and sinks only, never inside a node, and shares no code with what it judges.
 #pragma once
 
 #include <cstdint>

@@ -162,7 +162,7 @@ TEST_F(OperationsTest, NodesThatLeaveServeWhenTheOthersAreTooFew) {
   ExpectAllWell();
 }
 
-TEST_F(OperationsTest, EveryZoneEvacuatedAndWipedInTurnLosesNothing) {  // hazard 12
+TEST_F(OperationsTest, EveryZoneEvacuatedAndWipedInTurnLosesNothing) {  // H12
   Begin(2);
   for (const char* zone : {"a", "b", "c"}) {
     Set(Of::kZone, zone, true);

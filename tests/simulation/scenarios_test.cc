@@ -61,7 +61,7 @@ TEST_F(ScenarioTest, AKilledOwnerIsReplacedWithinASecond) {  // G7
 }
 
 TEST_F(ScenarioTest,
-       AFrozenOwnerIsReplacedWithinTwoSecondsAndComesBackHarmlessly) {  // G7, hazard 7
+       AFrozenOwnerIsReplacedWithinTwoSecondsAndComesBackHarmlessly) {  // G7, H7
   Begin();
   SimNode& owner = Owner();
   owner.Freeze();
@@ -102,13 +102,13 @@ TEST_F(ScenarioTest, ANodeThatHearsNobodyFencesNobody) {  // G7
 }
 
 // To take its partitions away would add to what it, and everybody, has to do (busy-is-not-gone).
-TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitions) {  // hazard 10
+TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitions) {  // H10
   Begin();
   ExpectKeptWhileLateFor(absl::Milliseconds(800));
 }
 
 // As in large fleets: what counts as late follows the heartbeats.
-TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitionsWhereHeartbeatsAreRare) {  // hazard 10
+TEST_F(ScenarioTest, AnOwnerThatAnswersLateKeepsItsPartitionsWhereHeartbeatsAreRare) {  // H10
   Plan plan = CalmPlan();
   plan.liveness.heartbeat_every = absl::Seconds(1);
   plan.liveness.suspect_after = absl::Seconds(4);
@@ -143,7 +143,7 @@ TEST_F(ScenarioTest, AZoneThatDiesWithoutOwningAnythingIsHardlyNoticed) {  // G7
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, PartitionsThatSleepAreTakenOverWhenTheirOwnerDies) {  // G7, hazard 14
+TEST_F(ScenarioTest, PartitionsThatSleepAreTakenOverWhenTheirOwnerDies) {  // G7, H14
   Plan plan = CalmPlan();
   plan.stream.partitions = 200;
   plan.append_every = absl::Milliseconds(100);
@@ -183,7 +183,7 @@ TEST_F(ScenarioTest, PartitionsOfALargeNewStreamAreSpreadEvenly) {
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, APowerCutOfAllZonesLosesNothingAcknowledged) {  // G1, hazard 5
+TEST_F(ScenarioTest, APowerCutOfAllZonesLosesNothingAcknowledged) {  // G1, H5
   Begin();
   for (int i = 0; i < 3; i++) {
     for (SimNode* node : world_->Nodes()) node->Kill();
@@ -194,7 +194,7 @@ TEST_F(ScenarioTest, APowerCutOfAllZonesLosesNothingAcknowledged) {  // G1, haza
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, AWipedReplicaDuringATakeoverLosesNothing) {  // G10, hazard 4
+TEST_F(ScenarioTest, AWipedReplicaDuringATakeoverLosesNothing) {  // G10, H4
   Begin();
   SimNode& owner = Owner();
   SimNode& other = NotOwner();
@@ -208,7 +208,7 @@ TEST_F(ScenarioTest, AWipedReplicaDuringATakeoverLosesNothing) {  // G10, hazard
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, AStalledDiskOfAReplicaIsNoReasonForATakeover) {  // hazard 10
+TEST_F(ScenarioTest, AStalledDiskOfAReplicaIsNoReasonForATakeover) {  // H10
   Begin();
   const Epoch before = EpochNow();
   NotOwner().StallDisk(true);
@@ -219,13 +219,13 @@ TEST_F(ScenarioTest, AStalledDiskOfAReplicaIsNoReasonForATakeover) {  // hazard 
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, NothingIsLostOrStuckWhileTheMetadataStoreIsAway) {  // hazard 2
+TEST_F(ScenarioTest, NothingIsLostOrStuckWhileTheMetadataStoreIsAway) {  // H2
   Plan plan = CalmPlan();
   plan.segment.bytes_max = 512 << 10;  // a roll falls due meanwhile
   Begin(plan);
   for (SimNode* node : world_->Nodes()) node->SetMetadataReachable(false);
   Run(absl::Seconds(5));
-  // Open segments go on without it (design.md section 7).
+  // Open segments go on without it (docs/design/protocol.md#metadata).
   EXPECT_LT(world_->TakeLongestGap(), absl::Seconds(1));
   for (SimNode* node : world_->Nodes()) {
     node->Kill();
@@ -237,7 +237,7 @@ TEST_F(ScenarioTest, NothingIsLostOrStuckWhileTheMetadataStoreIsAway) {  // haza
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, EveryNodeReplacedUnderLoadLosesNothing) {  // hazard 12
+TEST_F(ScenarioTest, EveryNodeReplacedUnderLoadLosesNothing) {  // H12
   Begin();
   for (SimNode* node : world_->Nodes()) {
     node->Kill();
@@ -263,7 +263,7 @@ TEST_F(ScenarioTest, OneOfTwoReplicasThatAreLeftIsEnoughToTakeOver) {  // seal q
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, ARetryAfterTrimmingAndIdlenessIsStoredOnce) {  // G3, hazard 11
+TEST_F(ScenarioTest, ARetryAfterTrimmingAndIdlenessIsStoredOnce) {  // G3, H11
   Begin();
   for (int i = 0; i < 5; i++) {
     // The owner dies between the commit and the reply; by the retry all else is trimmed.
@@ -312,7 +312,7 @@ TEST_F(ScenarioTest, AHandOverOnSigtermCostsLessThanASecond) {  // graceful stop
   ExpectAllWell();
 }
 
-TEST_F(ScenarioTest, WhatIsDeliveredIsTrimmedFromEveryDisk) {  // hazard 19
+TEST_F(ScenarioTest, WhatIsDeliveredIsTrimmedFromEveryDisk) {  // H19
   Plan plan = CalmPlan();
   plan.keep_after_delivery = absl::ZeroDuration();
   Begin(plan);

@@ -1,5 +1,5 @@
 // What nodes say to each other. Any message may be lost, repeated, delayed or reordered; every one
-// names what it is about, so that a late one does no harm. (design.md section 6)
+// names what it is about, so that a late one does no harm. (docs/design/protocol.md)
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // OwnerCore: the owner of a partition's open segment. It gives blocks their offsets, mirrors them,
-// and says when they are committed. (design.md section 6, "Owner" and "Roll".) Pure.
+// and says when they are committed. (docs/design/protocol.md#owner) Pure.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // RepairCore: the owner's care for the sealed segments of its partition: each on as many nodes and
-// zones as the stream asks for, its replica list true. (design.md section 6, "Repair".) Pure.
+// zones as the stream asks for, its replica list true. (docs/design/protocol.md#repair) Pure.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,7 @@ class RepairCore {
   void OnTick(absl::Time now, Outbox& out);
 
   // The chain with corrected replica lists, if one can be corrected now: to be swapped in at the
-  // version of the last survey (repair model: "version").
+  // version of the last survey (docs/design/model.md#guards, "version").
   std::optional<Chain> Proposal() const;
   // Sealed segments that fewer live nodes are known to hold than asked for, at the last survey.
   int under_replicated() const { return under_replicated_; }

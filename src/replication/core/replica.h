@@ -1,5 +1,6 @@
-// ReplicaCore: what a node may store for others, and what it may say about it. (design.md section
-// 6, "Replica".) Pure: messages in, writes and messages out; one per node, all partitions.
+// ReplicaCore: what a node may store for others, and what it may say about it. Pure:
+// messages in, writes and messages out; one per node, all partitions. Its rules:
+// docs/design/protocol.md#replica
 #pragma once
 
 #include <cstdint>
@@ -49,7 +50,7 @@ class ReplicaCore {
 
   // A chain was read, or heard of. Returns what to delete: copies that no segment names, provided
   // that the chain is newer than every copy request answered and than the first chain seen by this
-  // process (repair model: "wanted"; hazard 4).
+  // process (docs/design/model.md#guards, "wanted"; H4).
   Writes OnChain(const PartitionId& partition, uint64_t version, const Chain& chain);
 
   // Replaces the snapshot and drops blocks below `start`, unless the segment changed since its

@@ -1,6 +1,6 @@
-// SealerCore: one attempt of a takeover, up to the swap. (design.md section 6, "Takeover", steps 1
-// to 4, and the loading of step 6, which is done before the swap because what is sealed no longer
-// changes.) Pure; needs no clock but for asking again.
+// SealerCore: one attempt of a takeover, up to the swap (docs/design/protocol.md#takeover, steps
+// 1 to 4, and the loading of step 6, which is done before the swap because what is sealed no longer
+// changes). Pure; needs no clock but for asking again.
 #pragma once
 
 #include <cstdint>
