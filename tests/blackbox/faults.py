@@ -33,16 +33,19 @@ class Breaker(clients.Client):
         self.rest(SETTLE_SECONDS + self.draw.expovariate(1))
         if self.world.stopping.is_set():
             return
-        node = self._node()
         kind = self.draw.choice(self.kinds)
+        node = self._node(kind)
         record = {"is": "fault", "kind": kind, "node": node.name, "owned": self._owned(node.name),
                   "t0": self.history.now()}
         getattr(self, "_" + kind.replace("-", "_"))(node)
         record["t1"] = self.history.now()
         self.history.add(record)
 
-    def _node(self):
-        """An owner rather than any node: that is where it hurts."""
+    def _node(self, kind):
+        """An owner rather than any node: that is where it hurts. Under locked metadata the one that owns the
+        least, as the partitions of the others must go on."""
+        if kind == "lock-metadata-kill":
+            return min(self.world.cluster.nodes.values(), key=lambda node: len(self._owned(node.name)))
         settings = self.world.settings
         owner = self.world.cluster.owner("web", self.draw.randrange(settings.partitions))
         name = owner if owner and self.draw.random() < 0.8 else self.draw.choice(list(self.world.cluster.nodes))
@@ -96,7 +99,7 @@ class Breaker(clients.Client):
     def _lock_metadata_kill(self, node):
         with self.world.cluster.locked(self.world.cluster.metadata_file()):
             node.kill()
-            self.rest(self.draw.uniform(5, 8))
+            self.rest(self.draw.uniform(7, 10))
         self._start(node)
 
     def _lock_sink(self, _):
