@@ -4,7 +4,10 @@ import signal
 
 import grpc
 
+import calls
 import clients
+import cluster
+import wire
 
 ALL = ("kill", "freeze", "pause", "restart", "move", "lock-metadata", "lock-metadata-kill", "lock-sink", "cut")
 NEED_SQLITE_METADATA = ("lock-metadata", "lock-metadata-kill")
@@ -28,6 +31,7 @@ class Breaker(clients.Client):
     def __init__(self, world, seed, kinds):
         super().__init__(world, "breaker", seed)
         self.kinds, self.history = kinds, world.caller.history
+        self.asked = 0
 
     def step(self):
         self.rest(SETTLE_SECONDS + self.draw.expovariate(1))
@@ -61,6 +65,21 @@ class Breaker(clients.Client):
         while not node.listens() and node.running() and self.history.now() < until:
             self.rest(0.01)
         self.world.frozen = (node.name, self.history.now())  # as after a freeze, everybody asks it now
+        for _ in range(3):
+            self._ask_at_once(node)
+
+    def _ask_at_once(self, node):
+        """The first calls of a node's life, each by a producer of its own."""
+        self.asked += 1
+        producer, partition = f"starter{self.asked}", self.draw.randrange(self.world.settings.partitions)
+        of = {"stream": "web", "partition": partition, "producer": producer, "epoch": 1, "seq": 0,
+              "tags": [wire.tag_of(producer, 1, partition, 0, 0)]}
+        stream = calls.BlockStream(self.world.caller, node.name, "starter")
+        stream.ask(of, 3.0)
+        stream.close()
+        channel = cluster.connect(node.address)
+        self.world.caller.append(of, node.name, 3.0, "starter", channel, good=True)
+        channel.close()
 
     def _kill(self, node):
         node.kill()
@@ -126,14 +145,14 @@ class Watcher(clients.Client):
         self.rest(0.5)
 
 
-def watch(cluster, history):
+def watch(running, history):
     """Returns the greatest lag, or None while some partition has no owner that answers."""
     owned, lags = set(), [0]
-    for node in list(cluster.nodes.values()):
+    for node in list(running.nodes.values()):
         if node.frozen or not node.running():
             continue
         t = history.now()
-        status = cluster.status(node.name)
+        status = running.status(node.name)
         if status is None:
             continue
         owned |= {(p.stream, p.partition) for p in status.partitions if p.owned_here}
@@ -142,5 +161,5 @@ def watch(cluster, history):
             history.add({"is": "status", "t": t, "node": node.name, "sink": s.sink, "stream": s.stream,
                          "partition": s.partition, "cursor": s.cursor, "lag": s.lag_events,
                          "oldest_ms": s.oldest_undelivered_ms, "state": s.state, "error": s.last_error[:200]})
-    wanted = {(stream, p) for stream, count in cluster.partitions.items() for p in range(count)}
+    wanted = {(stream, p) for stream, count in running.partitions.items() for p in range(count)}
     return max(lags) if wanted <= owned else None
