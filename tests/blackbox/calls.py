@@ -8,7 +8,6 @@ import cluster
 import history
 import wire
 
-OUTCOMES = {1: history.ACK, 2: history.NOT, 3: history.UNKNOWN}
 DETAILS_KEY = "grpc-status-details-bin"
 # ingest.proto: with these codes nothing is stored, whatever the details say or do not say.
 NOTHING_STORED = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "NOT_FOUND",
@@ -50,20 +49,20 @@ class Caller:
         else:
             results = response.results
             history.told(record, self.history.now(), "OK", "",
-                         outcomes=[OUTCOMES.get(r.outcome, "none") for r in results],
-                         places=[place_of(r) for r in results])
+                         outcomes=[wire.OUTCOMES.get(r.outcome, "none") for r in results],
+                         places=[wire.place_of(r) for r in results])
         return self.history.add(record)
 
     def _failed(self, record, error):
         code, n = error.code().name, len(record["tags"])
         answer = {"local": is_local(error)}
         failure, retry = self._details(error)
+        fates = wire.fates_of(failure, record["tags"]) if failure is not None else []
         if not answer["local"]:
-            answer["details"] = failure is not None and len(failure.results) == n
+            answer["details"] = len(fates) == n
             answer["retry"] = retry
-        if failure is not None and len(failure.results) == n:
-            answer["outcomes"] = [OUTCOMES.get(r.outcome, "none") for r in failure.results]
-            answer["places"] = [place_of(r) for r in failure.results]
+        if len(fates) == n:
+            answer["outcomes"], answer["places"] = [f[0] for f in fates], [f[1] for f in fates]
         elif not answer["local"] and code in NOTHING_STORED:
             answer["outcomes"] = [history.NOT] * n
         history.told(record, self.history.now(), code, error.details() or "", **answer)
@@ -84,10 +83,6 @@ class Caller:
                     delay = self.stubs.details.RetryInfo.FromString(detail.value).retry_delay
                     retry = delay.seconds * 1000 + delay.nanos // 1_000_000
         return failure, retry
-
-
-def place_of(result):
-    return [result.partition, result.offset] if result.outcome == 1 else None
 
 
 class BlockStream:
@@ -168,8 +163,9 @@ class BlockStream:
                                      {"stream": "", "partition": 0, "producer": "", "epoch": 0, "seq": 0, "tags": []})
             record["extra"] = True
         n = len(record["tags"])
-        outcome = OUTCOMES.get(result.outcome, "none")
-        places = [[result.partition, result.offset + k] if outcome == history.ACK else None for k in range(n)]
+        outcome = wire.OUTCOMES.get(result.outcome, "none")
+        known = outcome == history.ACK and not getattr(result, "offset_unknown", False)
+        places = [[result.partition, result.offset + k] if known else None for k in range(n)]
         history.told(record, self.caller.history.now(), CODES.get(result.code, str(result.code)), result.message,
                      outcomes=[outcome] * n, places=places, retry=result.retry_after_ms or None)
         self.answers.put(self.caller.history.add(record))

@@ -11,8 +11,6 @@ import threading
 import time
 
 ACK, NOT, UNKNOWN = "ack", "not", "unknown"
-# Acknowledged, though nobody knows at which offset any more.
-OFFSET_UNKNOWN = -1
 
 
 class History:
@@ -32,10 +30,6 @@ class History:
                 self._file.write(json.dumps(record, separators=(",", ":")) + "\n")
         return record
 
-    def count(self, is_):
-        with self._lock:
-            return sum(record["is"] == is_ for record in self.records)
-
     def close(self):
         if self._file:
             self._file.close()
@@ -53,8 +47,8 @@ def attempt(t0, by, via, node, of, **more):
     epoch, seq and tags; `by`: the kind of client; `via`: "append" or "blocks".
 
     Its answer adds: t1; code, message; local (the code is our own gRPC's, not the node's); outcomes and
-    places ([partition, offset] or None), one an event; details (the promised AppendFailure was there);
-    retry (ms, None: not given).
+    places ([partition, offset], or None where it was not told), one an event; details (the promised
+    AppendFailure was there); retry (ms, None: not given).
     """
     return {"is": "attempt", "t0": round(t0, 4), "by": by, "via": via, "node": node, **of, **more}
 

@@ -167,7 +167,8 @@ def acknowledged_is_stored(facts, stored, drained):
 
 
 def acknowledged_problem(stored, tag, place, partition, drained):
-    """(code, text), or None. What a sink has not reached yet is for the rules of time, unless it is said to be there."""
+    """(code, text), or None. What a sink has not reached yet is for the rules of time, unless it is said to
+    have everything."""
     places = stored.places.get(tag, ())
     if place is None:  # stored, and the offset is no longer known
         return None if places or not drained else ("acknowledged-but-lost", f"nowhere in partition {partition}")

@@ -2,6 +2,7 @@
 import sys
 import pathlib
 import unittest
+from types import SimpleNamespace
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -236,6 +237,33 @@ class Time(unittest.TestCase):
         drained = {"is": "drained", "ok": True, "seconds": 30, "why": "", "waits": {}}
         self.assertEqual(self.codes(drained), [])
         self.assertEqual(self.codes({**drained, "ok": False}), ["sink-behind"])
+
+
+class Fates(unittest.TestCase):
+    """What a failed Append says of each event."""
+
+    def failure(self, *runs, order=0, results=(), without_places=False):
+        return SimpleNamespace(runs=[SimpleNamespace(**run) for run in runs], order=order, partitions=2,
+                               results=[SimpleNamespace(**r) for r in results], without_places=without_places)
+
+    RUNS = ({"count": 1, "outcome": 1, "partition": 0, "first_offset": 7}, {"count": 2, "outcome": 3})
+
+    def test_results_come_before_runs(self):
+        failure = self.failure(*self.RUNS, results=[{"outcome": 2}, {"outcome": 1, "partition": 1, "offset": 4}])
+        self.assertEqual(wire.fates_of(failure, "ab"), [("not", None), ("ack", [1, 4])])
+
+    def test_runs_as_sent(self):
+        self.assertEqual(wire.fates_of(self.failure(*self.RUNS), "abc"), [("ack", [0, 7]), *[("unknown", None)] * 2])
+        hidden = self.failure(*self.RUNS, without_places=True)
+        self.assertEqual(wire.fates_of(hidden, "abc"), [("ack", None), *[("unknown", None)] * 2])
+
+    def test_runs_by_key(self):
+        tags = sorted((TAG(k) for k in range(30)), key=lambda tag: not wire.key_of(tag))
+        first = next(k for k, tag in enumerate(tags) if not wire.key_of(tag))
+        self.assertGreater(first, 0)  # events with keys are sent before it
+        runs = [{"count": 1, "outcome": 2}, {"count": 29, "outcome": 3}]
+        fates = wire.fates_of(self.failure(*runs, order=1), tags)
+        self.assertEqual([k for k, fate in enumerate(fates) if fate == ("not", None)], [first])
 
 
 class Wire(unittest.TestCase):

@@ -155,7 +155,8 @@ def totals(records):
     outcomes = collections.Counter(o for a in attempts for o in a["outcomes"])
     codes = collections.Counter(f"{a['by']}/{a['code']}{'*' if a['local'] else ''}" for a in attempts)
     broken = collections.Counter(r["kind"] for r in records if r["is"] == "fault")
-    return f"{len(attempts)} requests; faults: {dict(broken)}; events: {dict(outcomes)}; codes (*: our own gRPC's): {dict(sorted(codes.items()))}"
+    return (f"{len(attempts)} requests; faults: {dict(broken)}; events: {dict(outcomes)}; "
+            f"codes (*: our own gRPC's): {dict(sorted(codes.items()))}")
 
 
 def main(argv):

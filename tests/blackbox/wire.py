@@ -1,4 +1,4 @@
-"""Blocks as docs/FORMATS.md describes them, and what an event of this checker holds.
+"""Blocks as docs/FORMATS.md describes them, the fates in an answer, and what an event of this checker holds.
 
 An event's content follows from its tag, PRODUCER~EPOCH~PARTITION~SEQUENCE~VARIANT, which is also its
 id. So whoever finds an event anywhere knows what it should look like and who sent it.
@@ -7,8 +7,11 @@ import json
 import struct
 import zlib
 
+import history
+
 HEADER = struct.Struct("<4sBBHIIIIQQ")  # magic .. sequence of the first event: 40 bytes
 MAGIC, VERSION, CODEC_NONE = b"FBK1", 1, 0
+OUTCOMES = {1: history.ACK, 2: history.NOT, 3: history.UNKNOWN}  # AppendOutcome
 
 
 def _crc32c_table():
@@ -132,3 +135,24 @@ def lying_blocks(stubs, producer, epoch, sequence, tag):
         "event-too-large": block(stubs.event.EventBatch(
             events=[stubs.event.Event(id=tag, payload=bytes((1 << 20) + 1))]).SerializeToString()),
     }
+
+
+def place_of(result):
+    known = result.outcome == 1 and not getattr(result, "offset_unknown", False)
+    return [result.partition, result.offset] if known else None
+
+
+def fates_of(failure, tags):
+    """(outcome, place) of each event, as sent: from the results, or from the runs where these are left out."""
+    if failure.results:
+        return [(OUTCOMES.get(r.outcome, "none"), place_of(r)) for r in failure.results]
+    fates = []
+    for run in getattr(failure, "runs", ()):
+        outcome, where = OUTCOMES.get(run.outcome, "none"), run.outcome == 1 and not failure.without_places
+        fates += [(outcome, [run.partition, run.first_offset + k] if where else None) for k in range(run.count)]
+    if len(fates) != len(tags) or failure.order == 0:
+        return fates
+    # First those without a key, then by the partition that follows from the key.
+    keys = [key_of(tag).encode() for tag in tags]
+    order = sorted(range(len(tags)), key=lambda k: crc32c(keys[k]) % failure.partitions if keys[k] else -1)
+    return [fate for _, fate in sorted(zip(order, fates))]
