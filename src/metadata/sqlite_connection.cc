@@ -32,8 +32,8 @@ absl::StatusCode CodeOf(int sqlite_code) {
 }
 
 constexpr char kWhenDamaged[] =
-    "; stop all nodes and put the file back as it last was: docs/OPERATIONS.md, \"Metadata is "
-    "lost\"";
+    "; stop all nodes and put the file back as it last was: "
+    "docs/OPERATIONS.md#when-the-metadata-is-lost";
 
 }  // namespace
 
