@@ -21,11 +21,16 @@ def names_of_codes():
 CODES = names_of_codes()
 
 
+# What gRPC says of a connection that broke; the node has said nothing then.
+BROKEN = ("Socket closed", "recvmsg:", "sendmsg:", "Connection reset", "Broken pipe", "RST_STREAM", "GOAWAY",
+          "failed to connect", "Transport closed", "keepalive", "Endpoint ")
+
+
 def is_local(error):
     """gRPC itself made this status up, at either end: a deadline, a connection that broke. It proves nothing."""
     text = error.debug_error_string() or ""
     by_grpc = error.details() in ("Deadline Exceeded", "Cancelled", "CANCELLED")
-    return by_grpc or "received from peer" not in text or "RST_STREAM" in text or "GOAWAY" in text
+    return by_grpc or "received from peer" not in text or any(broken in text for broken in BROKEN)
 
 
 class Caller:
