@@ -125,7 +125,7 @@ def without(lines, again):
 
 
 def added_text(machines):
-    return "".join(f" Measured anew: `{each['command']}`, {each['date']}"
+    return "".join(f" Measured again: `{each['command']}`, {each['date']}"
                    + (f", commit {each['commit']}." if "commit" in each else ".") for each in machines)
 
 

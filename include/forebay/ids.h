@@ -53,9 +53,9 @@ class StrongName {
 using Offset = StrongNumber<struct OffsetTag>;
 // Rises with every segment of a partition; fences. The first segment has epoch 1.
 using Epoch = StrongNumber<struct EpochTag>;
-// Drawn anew each time a node's store starts empty or is found damaged.
+// Drawn again each time a node's store starts empty or is found damaged.
 using Incarnation = StrongNumber<struct IncarnationTag>;
-// Drawn anew each time a node process starts; an owner is one process life.
+// Drawn again each time a node process starts; an owner is one process life.
 using ProcessLife = StrongNumber<struct ProcessLifeTag>;
 
 using NodeId = StrongName<struct NodeIdTag>;

@@ -52,8 +52,8 @@ struct StreamOptions {
 // How a producer packs events into blocks.
 struct BatchOptions {
   size_t block_bytes_max = 256 << 10;  // raw; 1 KiB to 4 MiB
-  // How long an event may wait for its block to fill: 0 to 1 s. Nothing waits while little is on
-  // its way to the owners, and up to 250 ms while there are more blocks than they keep up with.
+  // How long an event may wait for its block to fill: 0 to 1 s. Skipped when few blocks are
+  // in flight; extended to 250 ms when the owners fall behind.
   absl::Duration linger = absl::Milliseconds(2);
   size_t memory_bytes_max = 64 << 20;  // events taken in and not settled yet; 1 MiB to 64 GiB
   // At memory_bytes_max: true = Append waits for room, false = it refuses (RESOURCE_EXHAUSTED).
@@ -99,13 +99,13 @@ struct DiskOptions {
   // How fast the node reads all that it stores, in the background, to find flipped bits before they
   // are needed. 0: not at all; up to 10 GiB.
   uint64_t scrub_bytes_per_second = 8 << 20;
-  // The next pass begins so long after the last one began, at the earliest. 1 s to 30 days.
+  // A pass begins at least this long after the one before began. 1 s to 30 days.
   absl::Duration scrub_every = absl::Hours(1);
 
   absl::Status Validate() const;
 };
 
-// What callers may cost a node, whoever they are.
+// What any caller may cost a node.
 struct ServerLimits {
   // Connections at once, of nodes and clients together; a newer one is closed at once. Never so
   // many that fewer than 512 of the process's descriptors are left for its files. 16 to 1,000,000.
@@ -143,7 +143,7 @@ struct TlsOptions {
 // What one caller may do. Streams by name, or "*" for all.
 struct AccessRule {
   std::string name;  // in the caller's certificate: common name, DNS name or URI
-  // Given: whoever shows a bearer token with this SHA-256 (64 hex digits), instead of a
+  // Given: a caller that shows a bearer token with this SHA-256 (64 hex digits), instead of a
   // certificate; `name` is then for messages only.
   std::string token_sha256;
   std::vector<std::string> append;
@@ -163,9 +163,10 @@ struct BufferOptions {
   std::string listen = "127.0.0.1:0";  // for peers and clients; port 0 = any free port
   std::string advertise;               // what others dial; empty = the address listened on
   // A node's certificate must hold the DNS name "<node>.node.forebay", and the host that others
-  // dial. Without TLS a node listens on loopback only,
+  // dial. Without TLS a node listens on loopback only, unless allow_plaintext is set.
   TlsOptions tls;
-  bool allow_plaintext = false;  // unless this says that nobody else can reach the address.
+  // Set it where the network lets nobody else reach the address.
+  bool allow_plaintext = false;
   // None: everyone (with TLS: everyone with a certificate) may do everything. Rules need TLS.
   std::vector<AccessRule> access;
   // For tests of outages: dial a peer's address through another one (node id -> address).

@@ -40,9 +40,10 @@ struct ProducerStats {
   uint64_t blocks_sent = 0;
   uint64_t blocks_retried = 0;
   uint64_t memory_bytes = 0;  // held by events that are not settled
-  // From when the oldest event of a block was appended,
-  StageStats until_sealed;        // until the block was made;
-  StageStats until_acknowledged;  // until it was acknowledged.
+  // From the append of a block's oldest event until the block was made.
+  StageStats until_sealed;
+  // From the append of a block's oldest event until the block was acknowledged.
+  StageStats until_acknowledged;
 };
 
 }  // namespace forebay

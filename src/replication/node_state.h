@@ -87,8 +87,8 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   void SwapChain(const PartitionId& partition, uint64_t version, Chain chain,
                  absl::AnyInvocable<void(ChainSwap)> done);
   void ReadChain(const PartitionId& partition, absl::AnyInvocable<void(VersionedChain)> done);
-  // Swaps in the first chain of a partition. Not while as many of this node's are under way as a
-  // metadata store gets to in time: what is not answered is sent again.
+  // Swaps in the first chain of a partition. At most kCreatedAtOnceMax creations are outstanding;
+  // more would time out at the metadata store and be retried.
   bool MayCreateChain() const;
   void CreateChain(const PartitionId& partition, Chain chain,
                    absl::AnyInvocable<void(ChainSwap)> done);

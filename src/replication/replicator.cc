@@ -17,10 +17,10 @@ namespace {
 
 constexpr absl::Duration kTickEvery = absl::Milliseconds(20);
 constexpr int kTicksPerSurvey = 10;
-// A partition to which nothing happened for so many surveys sleeps: it is looked at only once in
-// as many, so that idle partitions cost next to nothing (H14).
+// After this many idle surveys a partition goes to sleep and is then checked once in as many, so
+// that idle partitions cost next to nothing (H14).
 constexpr int kSurveysAwake = 25;
-// So many are looked at in each survey in any case.
+// At least this many are checked in each survey.
 constexpr size_t kSurveyedAtLeast = 16;
 constexpr size_t kPrefixes = 4;  // that are watched
 constexpr absl::Duration kRegisterRetry = absl::Milliseconds(200);
