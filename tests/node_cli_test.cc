@@ -11,9 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "node/child_process.h"
-#include "node/local_ports.h"
 #include "support/shell.h"
+#include "testbed/child_process.h"
+#include "testbed/local_ports.h"
 
 namespace forebay {
 namespace {
@@ -42,6 +42,23 @@ TEST(Program, ExplainsEveryCommand) {
     EXPECT_EQ(ran.code, 0) << command;
     EXPECT_THAT(ran.out, HasSubstr("Example: ")) << command;
   }
+}
+
+TEST(Program, NamesAPartThatIsNotInstalled) {
+  const std::string folder = ::testing::TempDir() + "alone";
+  const Ran ran = RunShell("mkdir -p " + folder + "; cp $F " + folder + "; PATH=/nowhere " +
+                           folder + "/forebay drill --chaos");
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_THAT(ran.out, HasSubstr("'drill' is not installed: there is no program forebay-drill in " +
+                                 folder));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Program, RunsAPartWithItsArgumentsAndAnswersItsExitCode) {
+  const Ran wrong = RunShell("$F drill --events 10 --chaos");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.out, HasSubstr("--events excludes --chaos"));
+  EXPECT_THAT(RunShell("$F --help").out, HasSubstr("drill"));
 }
 
 TEST(Program, ChecksAConfigurationAndNamesEveryMistake) {

@@ -3,8 +3,8 @@
 
 #include <fstream>
 
+#include "base/units.h"
 #include "node/config.h"
-#include "node/units.h"
 
 namespace forebay {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <sstream>
 
-#include "node/event_lines.h"
+#include "cli/event_lines.h"
 
 namespace forebay {
 namespace {

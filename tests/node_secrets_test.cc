@@ -7,10 +7,10 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
-#include "node/child_process.h"
-#include "node/local_ports.h"
 #include "support/shell.h"
 #include "support/test_certificates.h"
+#include "testbed/child_process.h"
+#include "testbed/local_ports.h"
 
 namespace forebay {
 namespace {

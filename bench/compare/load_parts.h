@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "compare/peer.h"
-#include "node/latency_histogram.h"
+#include "load/latency_histogram.h"
 
 namespace forebay::compare {
 

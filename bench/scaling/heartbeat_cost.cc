@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "node/pause.h"
-#include "node/process_usage.h"
 #include "replication/liveness.h"
 #include "rpc/grpc_transport.h"
 #include "rpc/rpc_server.h"
+#include "runtime/pause.h"
 #include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
+#include "testbed/process_usage.h"
 
 namespace forebay::scaling {
 namespace {

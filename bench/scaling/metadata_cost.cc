@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "node/pause.h"
-#include "node/process_usage.h"
 #include "rpc/open_metadata_store.h"
 #include "runtime/mutex.h"
+#include "runtime/pause.h"
 #include "runtime/real_clock.h"
+#include "testbed/process_usage.h"
 
 namespace forebay::scaling {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "node/numbers.h"
-#include "node/text_table.h"
+#include "cli/numbers.h"
+#include "cli/text_table.h"
 #include "scaling/fleet.h"
 #include "scaling/parts.h"
 #include "scaling/storm.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "node/config.h"
+#include "node/node_config.h"
 
 namespace forebay {
 

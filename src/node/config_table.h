@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "node/config.h"
 #include "node/config_setting.h"
+#include "node/node_config.h"
 
 namespace forebay {
 

@@ -1,7 +1,7 @@
 // The standalone node: configuration in, a node that serves until it is told to stop.
 #pragma once
 
-#include "node/config.h"
+#include "node/node_config.h"
 #include "node/shutdown_signal.h"
 
 namespace forebay {

@@ -22,6 +22,15 @@ foreach(header IN LISTS public)
   run(${CMAKE_COMMAND} -E compare_files ${SOURCE}/include/${header} ${prefix}/include/${header})
 endforeach()
 
+# The programs. `forebay` finds its parts where they are now.
+file(GLOB programs RELATIVE ${prefix}/bin ${prefix}/bin/*)
+if(NOT programs STREQUAL "forebay;forebay-bench;forebay-drill")
+  message(FATAL_ERROR "installed programs: ${programs}")
+endif()
+foreach(part drill bench)
+  run(${prefix}/bin/forebay ${part} --help)
+endforeach()
+
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install -B ${WORK}/build -G Ninja
     -D CMAKE_PREFIX_PATH=${prefix} -D CMAKE_BUILD_TYPE=Debug -D FOREBAY_EXAMPLES=${SOURCE}/examples)
 run(${CMAKE_COMMAND} --build ${WORK}/build)
