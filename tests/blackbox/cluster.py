@@ -226,16 +226,6 @@ class Cluster:
             self.forget(name)
             return None
 
-    def command_status(self):
-        """What `forebay status --json` prints, or None."""
-        nodes = ",".join(node.address for node in self.nodes.values())
-        done = subprocess.run([self.binary, "status", "--json", "--nodes", nodes], capture_output=True,
-                              text=True, timeout=30, check=False)
-        try:
-            return json.loads(done.stdout)
-        except ValueError:
-            return None
-
     def heal(self):
         if self.proxies:
             self.proxies.heal()
