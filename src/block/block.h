@@ -40,10 +40,11 @@ class Block {
   uint64_t raw_bytes() const { return content_->raw_bytes; }  // before compression
   std::string_view bytes() const { return content_->bytes; }
 
-  // To be called by whoever takes a block from a client: Parse says that the bytes came through,
-  // this that everyone can read them later. INVALID_ARGUMENT, naming the event and what is wrong,
-  // unless the body is what the header says, in one frame of the codec, and holds event_count()
-  // events within EventLimits. Takes no more memory than raw_bytes(), and builds no events.
+  // To be called by the one that takes a block from a client: Parse says that the bytes came
+  // through, this that everyone can read them later. INVALID_ARGUMENT, naming the event and what is
+  // wrong, unless the body is what the header says, in one frame of the codec, and holds
+  // event_count() events within EventLimits. Takes no more memory than raw_bytes(), and builds no
+  // events.
   absl::Status Validate() const;
 
   // The events, in order. DATA_LOSS when the body does not hold what the header says.

@@ -1,5 +1,5 @@
 // DiskPoller: looks how full the data directory's disk is, over and over, on a thread of its own,
-// because a file system may keep whoever asks waiting.
+// because a file system may keep a caller waiting.
 #pragma once
 
 #include <functional>

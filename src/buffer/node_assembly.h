@@ -39,7 +39,7 @@ struct NodeStats {
 class NodeAssembly {
  public:
   // As Buffer::Open. `store_failed` runs at most once, on a thread of the node: the store refuses
-  // every write, and the process has to be started anew (the data is safe on the peers).
+  // every write, and the process has to be started again (the data is safe on the peers).
   static absl::StatusOr<std::unique_ptr<NodeAssembly>> Open(
       BufferOptions options, std::function<void(const absl::Status&)> store_failed = nullptr);
   // Close(10 s) if it was not called.

@@ -135,7 +135,7 @@ void AddAppendCommand(CLI::App& app, int& exit_code) {
   command->add_option("--input", asked->input, "A file, or - for stdin")->capture_default_str();
   command->add_flag("--strict", asked->strict, "Stop at the first bad line");
   AddDurationOption(*command, "--give-up-after", asked->give_up_after,
-                    "Retry an event for so long, then report its outcome as unknown");
+                    "Retry an event for this long, then report its outcome as unknown");
   command->footer(
       "A line: {\"payload\": any JSON, \"id\", \"key\", \"time\" (RFC 3339), \"type\", "
       "\"attributes\": {name: text}}; all but the payload may be left out.\n"

@@ -138,7 +138,8 @@ void AddCheck(CLI::App& admin, int& exit_code) {
       ->required()
       ->check(CLI::IsMember({"node", "zone"}));
   command->add_option("name", asked->target.name, "Which one")->required();
-  AddDurationOption(*command, "--wait", asked->limit, "Ask again for so long, until it is safe");
+  AddDurationOption(*command, "--wait", asked->limit,
+                    "Ask again until it is safe, for this long at most");
   command->add_flag("--json", asked->json, "For programs");
   command->footer(
       "Exit codes: 0 safe, 1 not safe, 2 no such node or zone, 3 no node answers.\n"

@@ -112,9 +112,9 @@ void AddTailCommand(CLI::App& app, int& exit_code) {
   command->add_flag("--follow,-f", asked->follow, "Wait for new events");
   command->add_flag("--offsets", asked->offsets,
                     "Print {\"partition\", \"offset\", \"event\"} instead of the event");
-  command->add_option("--limit", asked->limit, "Stop after so many events (0: never)");
+  command->add_option("--limit", asked->limit, "Stop after this many events (0: never)");
   AddDurationOption(*command, "--patience", asked->patience,
-                    "Give up when a partition has had no owner for so long");
+                    "Give up when a partition has had no owner for this long");
   command->footer(
       "Events that every sink has had are trimmed and not shown.\n"
       "Exit codes: 0 done, 2 no such stream or partition, 3 out of reach.\n"

@@ -117,7 +117,7 @@ class Drain {
   ~Drain();
 
   // This node owns the partition at `epoch` and everything below `committed` is committed. A new
-  // epoch opens the sinks anew; lower epochs and lower offsets than known are ignored.
+  // epoch opens the sinks again; lower epochs and lower offsets than known are ignored.
   void OnCommitted(const PartitionId& partition, Epoch epoch, Offset committed);
   // This node no longer owns it: nothing new is delivered, and no trim floor is set.
   void OnLost(const PartitionId& partition);

@@ -142,10 +142,11 @@ std::vector<Setting<LivenessOptions>> Liveness() {
   return {
       DurationSetting({"heartbeat_every", "How often a node tells its peers that it lives."},
                       {absl::Milliseconds(10), absl::Seconds(10)}, &L::heartbeat_every),
-      DurationSetting({"suspect_after", "A peer silent for so long counts as gone."},
+      DurationSetting({"suspect_after", "A peer that is silent for this long counts as gone."},
                       {absl::Milliseconds(100), absl::Seconds(60)}, &L::suspect_after),
-      DurationSetting({"replace_after", "A node gone for so long has its copies made elsewhere."},
-                      {absl::Seconds(1), absl::Hours(24 * 7)}, &L::replace_after),
+      DurationSetting(
+          {"replace_after", "A node that is gone for this long has its copies made elsewhere."},
+          {absl::Seconds(1), absl::Hours(24 * 7)}, &L::replace_after),
   };
 }
 

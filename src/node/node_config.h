@@ -18,7 +18,7 @@ struct MetricsConfig {
   std::string listen;  // empty: no metrics
 };
 
-// A sink as configured; `binding.sink` is opened by whoever starts the node.
+// A sink as configured; `binding.sink` is opened by the one that starts the node.
 struct SinkConfig {
   SinkBinding binding;
   std::string url;

@@ -115,7 +115,7 @@ class PartitionSender {
   // nobody else would.
   void SayWhatWaits(absl::Time now);
   absl::Status GaveUp() const;
-  // What the owner said last, for those who are told that it was in vain.
+  // What the owner said last, for those who are told that it failed.
   std::string LastAnswer() const;
   // Tells `result` to those who wait for consecutive events; its offset is that of the first.
   void Report(std::vector<Waiting> waiting, AppendResult result);

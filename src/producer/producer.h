@@ -32,7 +32,7 @@ struct ProducerOptions {
   BatchOptions batch = {};
 };
 
-// An event with whom to tell. `done` is a std::function because a small one costs no allocation.
+// An event and its callback. `done` is a std::function because a small one costs no allocation.
 struct AppendItem {
   Event event;
   std::function<void(const AppendResult&)> done;

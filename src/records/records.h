@@ -20,7 +20,7 @@ struct NodeRecord {
   bool draining = false;   // takes over nothing and gets no new segments
   bool disk_full = false;  // takes no appends; gets new segments only where nobody else can
   bool disk_slow = false;  // owns only what nobody else can own
-  // Drawn anew whenever damage is found in what it holds; 0: none since its process began. What it
+  // Drawn again whenever damage is found in what it holds; 0: none since its process began. What it
   // said to hold before is asked again.
   uint64_t damage = 0;
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;

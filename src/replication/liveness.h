@@ -27,7 +27,7 @@ class LivenessMonitor {
   ~LivenessMonitor();
 
   void Start(Changed changed);
-  // Whom to send heartbeats to.
+  // The nodes to send heartbeats to.
   void SetPeers(std::vector<NodeId> peers);
   // No callback begins after the tasks now on the executor have run.
   void Stop();

@@ -99,7 +99,7 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   bool LookAtDisk();
 
   // --- damage (G10): node_scrub.cc
-  // Something that the store cannot read, whoever came across it.
+  // Something that the store cannot read, found by any reader.
   void OnDamage(const SegmentKey& key, const Damage& damage);
   // On every tick.
   void Scrub();

@@ -36,7 +36,7 @@ class PartitionDriver {
   void TakeOver(Epoch seen_epoch, StatusCallback done);
   void HandOver(NodeId to, StatusCallback done);
   PartitionStatus Status() const;
-  // Answers whoever waits, as unknown.
+  // Answers all that wait, as unknown.
   void Stop();
 
   // --- what happens

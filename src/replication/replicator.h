@@ -57,7 +57,7 @@ class Replicator {
   // Every registered node, as last heard of. Any thread.
   std::vector<NodeStatus> Nodes() const;
 
-  // What the scrub, and whoever else reads the store, has found in it. Any thread.
+  // What the scrub, and any other reader of the store, has found in it. Any thread.
   ScrubStats Scrub() const;
 
   // Of the blocks that this node took in as their owner. Any thread.

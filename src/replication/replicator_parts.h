@@ -1,4 +1,4 @@
-// What a Replicator is made of: its options, the parts that it works with, and whom it tells.
+// What a Replicator is made of: its options, the parts that it works with, and its listeners.
 #pragma once
 
 #include <set>
@@ -40,14 +40,14 @@ struct ReplicatorOptions {
   size_t mirror_window_bytes = 8 << 20;
 };
 
-// Told to the drain (and to whoever else wants to know).
+// Told to the drain (and to any other listener).
 struct OwnershipListener {
   // This node owns the partition at `epoch`, and everything below `committed` is committed. Called
   // when it becomes owner (never before the takeover's swap), and again as committed grows.
   absl::AnyInvocable<void(const PartitionId&, Epoch epoch, Offset committed)> committed;
   // This node no longer owns it.
   absl::AnyInvocable<void(const PartitionId&)> lost;
-  // The store has failed and refuses every write: stop the process and open the store anew.
+  // The store has failed and refuses every write: stop the process and open the store again.
   absl::AnyInvocable<void(const absl::Status&)> store_failed;
 };
 

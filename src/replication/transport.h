@@ -14,7 +14,7 @@ namespace forebay {
 
 // Thread-safe. Messages to one peer arrive in order while the connection lives, and may be lost
 // when it breaks or when the peer's queue (a bounded number of bytes) is full. Nothing is promised:
-// whoever needs an answer asks again. A node may send to itself.
+// a sender that needs an answer asks again. A node may send to itself.
 class Transport {
  public:
   // Runs on a thread of the transport; must not block.

@@ -43,7 +43,7 @@ class Descriptor {
 // Thread-safe, but for Start and Stop, which are one caller's.
 class ConnectionGate {
  public:
-  // Called on the gate's thread. Whoever takes the descriptor closes it.
+  // Called on the gate's thread. Its receiver closes the descriptor.
   using Take = std::function<void(int descriptor)>;
 
   // Binds all that "host:port" (port 0: any free one) stands for; connections wait until Start.

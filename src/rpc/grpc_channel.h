@@ -30,12 +30,12 @@ inline constexpr int kHeaderBytesMax = 8 << 10;
 // Of what is received and not taken yet, over all connections; beyond, gRPC refuses the newest.
 inline constexpr size_t kReceivedBytesMax = size_t{1} << 30;
 inline constexpr absl::Duration kHandshakeLimit = absl::Seconds(10);
-// A connection without calls is closed after so long, and one that does not answer pings.
+// A connection without calls is closed after this time, and one that does not answer pings.
 inline constexpr absl::Duration kIdleLimit = absl::Minutes(10);
 inline constexpr absl::Duration kPingEvery = absl::Seconds(10);
 
 // A connection of its own for each channel. A peer that hangs is noticed after about 4 s, a lost
-// one is dialled again after 20 to 500 ms. Without credentials: plaintext. With them, whoever is
+// one is dialled again after 20 to 500 ms. Without credentials: plaintext. With them, the node
 // there must prove to be `peer`, or if that is empty, the host in the address.
 std::shared_ptr<grpc::Channel> Dial(const std::string& address, const Credentials* credentials,
                                     const NodeId& peer = {});

@@ -34,7 +34,7 @@ struct GrpcTransportStats {
   uint64_t dropped_messages = 0;   // queue full, peer unknown, connection broken, too large
 };
 
-// One outgoing stream per peer, made anew 20 to 500 ms after it broke; incoming streams are the
+// One outgoing stream per peer, made again 20 to 500 ms after it broke; incoming streams are the
 // RpcServer's, which calls Deliver. The handler runs on gRPC's threads, for several peers at once.
 class GrpcTransport final : public Transport {
  public:

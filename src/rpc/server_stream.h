@@ -28,8 +28,8 @@ class ServerStream : public grpc::ServerBidiReactor<Request, Response>,
     itself_ = this->shared_from_this();
     Wake();
   }
-  // Ends the stream if nothing has come until then: whoever opens one and says nothing holds it
-  // for no reason. After Begin.
+  // Ends the stream if nothing has come until then: a caller that opens one and says nothing holds
+  // it for no reason. After Begin.
   void EndUnlessHeardWithin(absl::Duration limit, Executor& executor) {
     executor.PostAfter(limit, [weak = this->weak_from_this(), limit] {
       const auto stream = weak.lock();
@@ -151,7 +151,7 @@ class ServerStream : public grpc::ServerBidiReactor<Request, Response>,
   Mutex mutex_;
   grpc::Status status_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  bool gone_ ABSL_GUARDED_BY(mutex_) = false;  // the caller; writing is in vain
+  bool gone_ ABSL_GUARDED_BY(mutex_) = false;  // the caller; writing is of no use
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool reads_over_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

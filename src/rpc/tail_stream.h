@@ -51,7 +51,7 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
   Turns turns_;
   std::shared_ptr<TailStream> itself_;  // until OnDone: gRPC holds only a pointer
 
-  // Each belongs to whoever's turn it is to read, decode or write.
+  // Each belongs to the thread whose turn it is to read, decode or write.
   Offset next_;
   std::optional<Offset> end_;  // nothing: follow
   bool start_at_oldest_ = false;

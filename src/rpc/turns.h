@@ -6,7 +6,7 @@
 
 namespace forebay {
 
-// Runs a step for whoever asks, one thread at a time; a thread that comes while another is at it
+// Runs a step for any caller, one thread at a time; a thread that comes while another is at it
 // leaves, and the step runs once more.
 class Turns {
  public:

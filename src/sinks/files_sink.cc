@@ -123,7 +123,7 @@ absl::StatusOr<Offset> ReadNext(const Folder& folder, const std::string& name) {
   return absl::DataLossError(
       absl::StrCat(folder.path(), "/", name,
                    " is damaged: its first line does not say where it ends. If it is "
-                   "lost, write its first line anew, with the next offset"));
+                   "lost, write its first line again, with the next offset"));
 }
 
 class FilesSink final : public Sink {

@@ -123,7 +123,7 @@ class Connection {
     int moved = 0;
     sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     if (moved == 0) return absl::OkStatus();
-    return absl::UnavailableError("SQLite: the file was moved or deleted; opening it anew");
+    return absl::UnavailableError("SQLite: the file was moved or deleted; opening it again");
   }
 
   // Of whatever a failed call left open.

@@ -272,7 +272,7 @@ size_t MemoryWalStore::queued_batches() const {
 absl::Status MemoryWalStore::FailureLocked() const {
   if (power_is_cut_) return absl::UnavailableError("the store lost its power");
   if (!failed_) return absl::OkStatus();
-  return absl::UnavailableError("the write-ahead log has failed; open it anew");
+  return absl::UnavailableError("the write-ahead log has failed; open it again");
 }
 
 }  // namespace forebay

@@ -188,7 +188,7 @@ class Opener {
       opened_.mark_was_damaged = true;
       Log(LogLevel::kWarning,
           absl::StrCat("the file ", directory_.mark_path(),
-                       " is damaged and is written anew. Check the disk if this happens again"));
+                       " is damaged and is written again. Check the disk if this happens again"));
     }
     const std::optional<WalMarker>& marker = opened_.loaded.marker;
     if (!damage_.empty() || !marker || !mark || mark->incarnation != marker->incarnation) {

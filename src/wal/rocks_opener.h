@@ -26,7 +26,7 @@ class DirectoryLock {
   DirectoryLock(std::shared_ptr<rocksdb::FileSystem> files, rocksdb::FileLock* lock)
       : files_(std::move(files)), lock_(lock) {}
 
-  // Shared with whoever made it; RocksDB's interfaces take file systems like this.
+  // Shared with its maker; RocksDB's interfaces take file systems like this.
   const std::shared_ptr<rocksdb::FileSystem> files_;
   rocksdb::FileLock* const lock_;
 };
@@ -37,7 +37,7 @@ struct OpenedWal {
   std::unique_ptr<DirectoryLock> lock;
   std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<SyncMark> mark;
-  bool mark_was_damaged = false;  // it was written anew
+  bool mark_was_damaged = false;  // it was written again
   WalMarker marker;
   LoadedWal loaded;
   std::unique_ptr<RocksHandles> rocks;

@@ -79,7 +79,7 @@ class RocksWalEngine final : public RocksWalStore {
   bool CommitOneGroup();  // false: nothing waits
   bool TakeGroup(std::vector<Batch>& group) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CommitGroup(std::vector<Batch>& group) ABSL_LOCKS_EXCLUDED(mutex_);
-  // On the commit thread: the files are damaged, so the store is made anew, for the next opening,
+  // On the commit thread: the files are damaged, so the store is rebuilt, for the next opening,
   // and this one ends.
   void Rebuild(const std::string& why) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status TryRebuild(const std::string& why);

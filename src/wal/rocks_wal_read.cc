@@ -152,7 +152,7 @@ absl::Status RocksWalEngine::Excuse(const absl::Status& status, const SegmentKey
   const absl::StatusOr<View> now = ViewOf(key, from);
   if (!now.ok()) return now.status();
   if (now->instance != view.instance) {
-    return absl::NotFoundError(absl::StrCat(key.ToString(), " was opened anew"));
+    return absl::NotFoundError(absl::StrCat(key.ToString(), " was opened again"));
   }
   return status;
 }

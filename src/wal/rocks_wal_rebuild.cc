@@ -42,10 +42,10 @@ absl::Status RocksWalEngine::CheckBackground() {
 // reads go on.
 void RocksWalEngine::Rebuild(const std::string& why) {
   if (std::exchange(rebuilding_, true)) return;
-  Log(LogLevel::kWarning, absl::StrCat(directory_, ": ", why, "; making the store anew"));
+  Log(LogLevel::kWarning, absl::StrCat(directory_, ": ", why, "; rebuilding the store"));
   absl::Status status = TryRebuild(why);
   if (status.ok()) {
-    Fail(absl::DataLossError(absl::StrCat(why, "; it was made anew, for the next start")))
+    Fail(absl::DataLossError(absl::StrCat(why, "; it was rebuilt, for the next start")))
         .IgnoreError();
     return;
   }
@@ -57,7 +57,7 @@ void RocksWalEngine::Rebuild(const std::string& why) {
     return;
   }
   Log(LogLevel::kError,
-      absl::StrCat(directory_, ": ", why, ", and it cannot be made anew: ", status.message(),
+      absl::StrCat(directory_, ": ", why, ", and it cannot be rebuilt: ", status.message(),
                    ". The node goes on; make room or replace the disk"));
 }
 
@@ -68,8 +68,8 @@ absl::Status RocksWalEngine::TryRebuild(const std::string& why) {
       RebuildWal(*opened_.rocks, opened_.env.get(), paths_.rebuilt_path(), memtable_bytes_);
   if (!rebuilt.ok()) return rebuilt.status();
   Log(LogLevel::kInfo,
-      absl::StrCat(directory_, ": made anew with ", rebuilt->blocks, " blocks; ",
-                   rebuilt->unreadable, " could not be read and come from other replicas"));
+      absl::StrCat(directory_, ": rebuilt with ", rebuilt->blocks, " blocks; ", rebuilt->unreadable,
+                   " could not be read and come from other replicas"));
   return paths_.NoteRebuilt(why);
 }
 

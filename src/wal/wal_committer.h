@@ -30,7 +30,7 @@ class WalCommitter {
   // and nothing may be committed after it.
   absl::Status Commit(const std::vector<AcceptedWrite>& writes);
 
-  // Writes the sync mark anew, durably.
+  // Writes the sync mark again, durably.
   absl::Status WriteMark();
 
   // For a moment without writes: deletes what is left of trimmed and dropped segments, if it is

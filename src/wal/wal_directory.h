@@ -6,7 +6,7 @@
 //   does
 //                not make the damage forgotten; holds the reason
 //   db.damaged/  the last RocksDB that could not be opened, for people to look at
-//   db.rebuilt/  a RocksDB that is made anew from a damaged one; takes its place at the next
+//   db.rebuilt/  a RocksDB that is rebuilt from a damaged one; takes its place at the next
 //   opening REBUILT      there when db.rebuilt/ is complete; holds the reason
 #pragma once
 
@@ -70,7 +70,7 @@ class WalDirectory {
   absl::Status SyncDirectory() const;
   absl::StatusOr<std::vector<std::string>> Children(const std::string& path) const;
 
-  // Shared with whoever made it; RocksDB's interfaces take file systems like this.
+  // Shared with its maker; RocksDB's interfaces take file systems like this.
   const std::shared_ptr<rocksdb::FileSystem> files_;
   const std::string path_;
 };

@@ -1,4 +1,4 @@
-// Makes a RocksDB anew whose files are damaged while it can still be read: a copy of all that is
+// Rebuilds a RocksDB whose files are damaged while it can still be read: a copy of all that is
 // readable, without the damaged files.
 #pragma once
 

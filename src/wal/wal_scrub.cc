@@ -104,10 +104,10 @@ void WalScrub::Damaged(const std::string& path, const std::string& what, Found& 
 void WalScrub::Repaired(const std::string& path, const absl::Status& status, Found& found) {
   if (status.ok()) {
     if (known_damaged_.erase(path) > 0) found.repaired++;
-    Log(LogLevel::kInfo, absl::StrCat("the damaged file ", path, " was written anew"));
+    Log(LogLevel::kInfo, absl::StrCat("the damaged file ", path, " was written again"));
   } else {
     Log(LogLevel::kError,
-        absl::StrCat("the damaged file ", path, " could not be written anew: ", status.message()));
+        absl::StrCat("the damaged file ", path, " could not be written again: ", status.message()));
   }
 }
 

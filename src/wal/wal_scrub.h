@@ -1,6 +1,6 @@
 // WalScrub: walks through the files of an open RocksWalStore and looks for bytes that are not what
 // was written: log files, tables, the manifest, the small files beside them. What it finds is
-// written anew where memory has it (docs/decisions/0022-damaged-disks.md).
+// written again where memory has it (docs/decisions/0022-damaged-disks.md).
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ class WalScrub {
     bool pass_done = false;
     uint64_t damaged = 0;
     uint64_t repaired = 0;
-    bool mark_damaged = false;  // the sync mark: to be written anew by who writes it
-    std::string rebuild;        // why the RocksDB has to be made anew; empty: it need not
+    bool mark_damaged = false;  // the sync mark: to be written again by who writes it
+    std::string rebuild;        // why the RocksDB has to be rebuilt; empty: it need not
   };
 
   // All must outlive it.

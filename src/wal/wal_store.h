@@ -36,8 +36,8 @@ struct FileCheck {
   uint64_t bytes = 0;      // read in this step
   bool pass_done = false;  // every file has been looked at since the pass began
   uint64_t damaged = 0;    // files found damaged in this step
-  uint64_t repaired = 0;   // of these, written anew from memory
-  // Not OK: files are damaged that cannot be written anew while the store is open. The store takes
+  uint64_t repaired = 0;   // of these, written again from memory
+  // Not OK: files are damaged that cannot be written again while the store is open. The store takes
   // no more writes; the next opening puts it in order.
   absl::Status status;
 };
@@ -47,8 +47,8 @@ struct FileCheck {
 // Durability: `done` is called with OK after the batch, and all batches written before it, are
 // synced. Batches become durable in the order of the Write calls, each wholly or not at all, so
 // after a power cut every segment is a prefix of what was appended. After the first failed write or
-// sync, that batch and every later one is refused until the store is opened anew, because a retried
-// fsync proves nothing (H16).
+// sync, that batch and every later one is refused until the store is opened again, because a
+// retried fsync proves nothing (H16).
 class WalStore {
  public:
   using Done = absl::AnyInvocable<void(const absl::Status&)>;

@@ -1,5 +1,5 @@
-// Who hands partitions over to whom, so that owners lie evenly on nodes again after some were away.
-// Pure.
+// Which node hands partitions over to which, so that owners lie evenly on nodes again after some
+// were away. Pure.
 #pragma once
 
 #include <cstddef>

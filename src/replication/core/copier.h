@@ -1,5 +1,5 @@
-// SegmentCopier and TableLoader: reading a segment from whoever has it, for a takeover or a repair.
-// Pure.
+// SegmentCopier and TableLoader: reading a segment from any node that has it, for a takeover or a
+// repair. Pure.
 #pragma once
 
 #include <cstdint>

@@ -78,8 +78,8 @@ class OwnerCore {
   // The chain surely does not hold the swap and never will.
   void AbortRoll(absl::Time now, OwnerOutput& out);
 
-  // The partition has been taken over, and `chain` says by whom: every append that waits gets its
-  // result (settle-own-segment). The owner is done afterwards.
+  // The partition has been taken over, and `chain` names the new owner: every append that waits
+  // gets its result (settle-own-segment). The owner is done afterwards.
   void Settle(const Chain& chain, OwnerOutput& out);
 
   const Segment& segment() const { return segment_; }

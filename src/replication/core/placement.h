@@ -78,7 +78,7 @@ struct TakeoverLine {  // refers to what it is made of
 };
 // How many of `live` stand before it, counted up to `count_max`. Heirs come first, with the store
 // that the segment names, in rendezvous order, then the others. Those without room come after those
-// with, as they can only deliver; whoever leaves is the last resort, but for a slow disk.
+// with, as they can only deliver; a node that leaves is the last resort, but for a slow disk.
 size_t CountBefore(const TakeoverLine& line, const NodeRecord& self, size_t count_max);
 
 }  // namespace forebay

@@ -20,7 +20,7 @@ namespace forebay {
 struct RepairNode {
   NodeRecord record;
   bool alive = false;
-  bool replace = false;  // gone for so long, or leaving, that its copies are made elsewhere
+  bool replace = false;  // gone for long, or leaving, that its copies are made elsewhere
   bool leaving = false;  // an operator wants it emptied, even if fewer copies are left then
   NodeId replaces;       // the node whose copies it gets rather than others; may be empty
 };

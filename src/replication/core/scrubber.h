@@ -18,7 +18,7 @@ namespace forebay {
 struct ScrubStats {
   uint64_t bytes = 0;   // read by the scrub
   uint64_t passes = 0;  // through everything
-  uint64_t found = 0;   // blocks, snapshots and files that were damaged, whoever found them
+  uint64_t found = 0;   // blocks, snapshots and files that were damaged, by any reader
   uint64_t repaired = 0;
   uint64_t damaged_now = 0;   // blocks and snapshots
   uint64_t given_up_now = 0;  // of these, ones that no replica could give so far
