@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "block/event_json.h"
+#include "block/json_text.h"
 #include "drain/batch.h"
 #include "drain/dead_letter.h"
 #include "drain/marks.h"
 #include "drain/worker_pool.h"
+#include "runtime/random.h"
 #include "support/drain_world.h"
 #include "support/sim_executor.h"
 
@@ -158,40 +159,53 @@ TEST(DeadLetter, RefusesOtherEvents) {
   EXPECT_TRUE(absl::IsInvalidArgument(ParseDeadLetter(event).status()));
 }
 
-TEST(EventJson, ComesBackAsItWas) {
-  Event event = MakeEvent("id \"\\ \x1F \xC3\xA9");
-  event.key = "k";
-  event.time = absl::FromUnixNanos(1'700'000'000'123'456'789);
-  event.attributes = {{"b", "2"}, {"a", "1"}};
-  for (const char* payload : {"", "{\"a\":[1,2.50,\"x\\n}\"],\"payload\":3}", "text", "12e400",
-                              "\"quoted\"", "\xFF\x01"}) {
-    event.payload = payload;
-    std::string line;
-    AppendEventJson(event, line);
-    EXPECT_EQ(line.find('\n'), std::string::npos);
-    auto parsed = ParseEventJson(line);
-    ASSERT_TRUE(parsed.ok()) << parsed.status() << " " << line;
-    EXPECT_EQ(*parsed, event) << line;
+// Bytes that only blocks hold which were stored before anyone checked them.
+std::vector<Event> OddEvents() {
+  std::vector<Event> events(5, MakeEvent("odd"));
+  events[0].key = "a\xC3";
+  events[1].id = std::string("nul\0", 4);
+  events[2].attributes = {{"\xFF", "1"}, {"\xFF", std::string(1 << 20, 'x')}};
+  events[3].type = std::string(5000, 't');
+  Random random(7);
+  for (int i = 0; i < 3'000'000; i++) events[4].payload += static_cast<char>(random.Next());
+  return events;
+}
+
+// G8: else the letter would be refused like the event, and its sink stop for ever.
+TEST(DeadLetter, OfAnyEventAtAllIsOneThatEverySinkTakes) {
+  for (const Event& event : OddEvents()) {
+    const DeadLetter letter{"no", SinkId("db"), {StreamId("web"), 2}, Offset(7), event, 1, 1};
+    DeadLetterJoiner joiner;
+    std::optional<DeadLetter> whole;
+    for (const Event& part : EncodeDeadLetter(letter)) {
+      EXPECT_FALSE(whole.has_value()) << "whole before its last part";
+      EXPECT_TRUE(ValidateEvent(part).ok()) << ValidateEvent(part);
+      for (const std::string& text : {part.id, part.key, part.type, part.payload}) {
+        EXPECT_EQ(text.find('\0'), std::string::npos);
+      }
+      EXPECT_TRUE(CheckJson(part.payload).ok()) << CheckJson(part.payload).status();
+      whole = *joiner.Add(*ParseDeadLetter(part));
+    }
+    ASSERT_TRUE(whole.has_value());
+    EXPECT_EQ(whole->event, event);
+    EXPECT_EQ(whole->reason, "no");
   }
 }
 
-TEST(EventJson, KeepsAPayloadOfSeveralLinesOnOne) {
-  Event event = MakeEvent("x");
-  event.payload = "{\n  \"a\": 1\r\n}";
-  std::string line;
-  AppendEventJson(event, line);
-  EXPECT_EQ(line.find('\n'), std::string::npos);
-  auto parsed = ParseEventJson(line);
-  ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_EQ(parsed->payload, "{   \"a\": 1  }");
-}
-
-TEST(EventJson, SaysWhatIsWrong) {
-  EXPECT_THAT(ParseEventJson("{").status().message(), testing::HasSubstr("JSON"));
-  EXPECT_THAT(ParseEventJson("[]").status().message(), testing::HasSubstr("object"));
-  EXPECT_THAT(ParseEventJson("{\"id\":1}").status().message(), testing::HasSubstr("'id'"));
-  EXPECT_THAT(ParseEventJson("{\"ids\":\"1\"}").status().message(), testing::HasSubstr("'ids'"));
-  EXPECT_THAT(ParseEventJson("{\"time\":\"noon\"}").status().message(), testing::HasSubstr("noon"));
+TEST(DeadLetter, PartsOfSeveralAreNotMixed) {
+  DeadLetter letter{"no", SinkId("db"), {StreamId("web"), 2}, Offset(7), OddEvents()[4], 1, 1};
+  const std::vector<Event> first = EncodeDeadLetter(letter);
+  letter.offset = Offset(9);
+  const std::vector<Event> second = EncodeDeadLetter(letter);
+  ASSERT_GT(first.size(), 1u);
+  DeadLetterJoiner joiner;
+  EXPECT_EQ(*joiner.Add(*ParseDeadLetter(first[0])), std::nullopt);
+  for (size_t i = 1; i < second.size(); i++) {
+    EXPECT_EQ(*joiner.Add(*ParseDeadLetter(second[i])), std::nullopt);
+  }
+  for (size_t i = 1; i < first.size(); i++) {
+    EXPECT_EQ(joiner.Add(*ParseDeadLetter(first[i]))->has_value(), i + 1 == first.size());
+  }
 }
 
 }  // namespace

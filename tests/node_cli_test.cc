@@ -251,12 +251,20 @@ TEST_F(ClusterTest, SetsAPoisonEventAsideAndReplaysItOnce) {
   AppendAndAwait("p0", "poison");
   Sql("CREATE TRIGGER t BEFORE INSERT ON events WHEN NEW.key = 'poison' "
       "BEGIN SELECT RAISE(ABORT, 'no poison here'); END");
+  // Whoever may append there may append anything.
+  EXPECT_EQ(RunShell(R"(echo '{"type":"forebay.dead-letter","payload":{}}' | $F append --stream )"
+                     "web.dead-letter")
+                .code,
+            0);
   AppendAndAwait("p1", "poison");
   EXPECT_EQ(Until("$F dead-letter list | grep -q 'no poison here'").code, 0);
+  EXPECT_THAT(RunShell("$F dead-letter list").out,
+              HasSubstr("foreign, passed over: not a dead letter: it holds no event"));
   Sql("DROP TRIGGER t");
   for (int i = 0; i < 2; ++i) {
     const Ran replay = RunShell("$F dead-letter replay");
     EXPECT_EQ(replay.code, 0) << replay.out;
+    EXPECT_THAT(replay.out, HasSubstr("1 other events, which were passed over"));
     EXPECT_THAT(replay.out, HasSubstr("1 dead letters replayed"));
   }
   AppendAndAwait("p2", "poison");  // behind both replays in the same partition

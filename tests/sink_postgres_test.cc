@@ -160,6 +160,45 @@ TEST_F(PostgresSinkTest, PoisonIsRefusedWholeAndNamed) {
   EXPECT_EQ(Next(*sink_, 1), 0u);
 }
 
+// As only blocks hold it that were stored before nodes checked them.
+TEST_F(PostgresSinkTest, TextThatIsNotUtf8IsPoisonAndNamed) {
+  Next(*sink_, 1);
+  for (int field = 0; field < 4; field++) {
+    OwnedBatch batch = BatchOf(partition_, 1, 0, 5);
+    Event& event = batch.events[3];
+    if (field == 0) event.id = "\xFF";
+    if (field == 1) event.key = "a\xC3";
+    if (field == 2) event.type = "\xED\xA0\x80";
+    if (field == 3) event.attributes = {{"a", "\xC0\xAF"}};
+    const absl::Status status = sink_->Deliver(batch);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(status.message(), testing::HasSubstr("is not UTF-8"));
+  }
+  EXPECT_EQ(world_->Rows(partition_).size(), 0u);
+  EXPECT_TRUE(sink_->Deliver(BatchOf(partition_, 1, 0, 5)).ok());
+}
+
+// One such row would fail every query that casts the column.
+TEST_F(PostgresSinkTest, JsonThatJsonbRefusesStandsInBase64) {
+  EXPECT_EQ(Next(*sink_, 1), 0u);
+  OwnedBatch batch = BatchOf(partition_, 1, 0, 7);
+  batch.events[0].payload = R"({"a":"\u0000"})";
+  batch.events[1].payload = R"(["\ud800"])";
+  batch.events[2].payload = "1e999999";
+  batch.events[3].payload = std::string(20'000, '[') + std::string(20'000, ']');
+  batch.events[4].payload = std::string(200'000, '7');
+  batch.events[5].payload = "{\n \"a\" : 1.5e3 }";
+  batch.events[6].payload = R"(["\u0001", "\ud83c\udf0a", "\ufeff"])";
+  ASSERT_TRUE(sink_->Deliver(batch).ok());
+  EXPECT_EQ(
+      world_->Sql("SELECT count(payload::jsonb) FROM events WHERE NOT payload_is_base64")[0][0],
+      "2");
+  EXPECT_EQ(world_->Sql("SELECT count(*) FROM events WHERE payload_is_base64")[0][0], "5");
+  batch = BatchOf(partition_, 1, 7, 8);
+  batch.events[0].attributes = {{"x", std::string(1, '\0')}};
+  EXPECT_TRUE(absl::IsInvalidArgument(sink_->Deliver(batch)));
+}
+
 TEST_F(PostgresSinkTest, ARowAgainstTheTablesOwnRulesIsPoison) {
   EXPECT_EQ(Next(*sink_, 1), 0u);
   for (const char* rule : {"CHECK (id <> '3')", "UNIQUE (type)"}) {

@@ -1,9 +1,11 @@
 // What is text, wherever in it the bytes stand that are not ASCII.
-#include "block/utf8.h"
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
+
+#include "base/printable.h"
 
 namespace forebay {
 namespace {
@@ -32,6 +34,19 @@ TEST(Utf8, RefusesWhatIsOverlongCutOrBeyondUnicode) {
         "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"}) {
     ExpectAnywhere(sequence, false);
   }
+}
+
+TEST(Utf8, IsMadeOfAnythingByLeavingOutWhatIsNot) {
+  EXPECT_EQ(ToUtf8("caf\u00e9 \U0001F30A"), "caf\u00e9 \U0001F30A");
+  EXPECT_EQ(ToUtf8("\xFFz\xC3\u00e9\xE2\x82"), "\uFFFDz\uFFFD\u00e9\uFFFD\uFFFD");
+}
+
+TEST(Printable, DoesNothingToATerminal) {
+  EXPECT_EQ(Printable("caf\u00e9 'x' \\ \U0001F30A"), "caf\u00e9 'x' \\ \U0001F30A");
+  EXPECT_EQ(Printable("\x1B[2J\n0 dead letters\r\t\x7F"), R"(\x1b[2J\n0 dead letters\r\t\x7f)");
+  EXPECT_EQ(Printable("\u009B\u0080\u00A0"), "\\x9b\\x80\u00A0");
+  EXPECT_EQ(Printable("a\xFF\u00e9"), R"(a\xff\xc3\xa9)");
+  EXPECT_EQ(Printable("a\xC2"), R"(a\xc2)");
 }
 
 }  // namespace

@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "block/block.h"
 #include "block/event_view.h"
-#include "block/utf8.h"
 
 namespace forebay {
 namespace {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/dead_letter_replay.h"
 #include "cli/numbers.h"
@@ -20,6 +21,8 @@ struct Asked {
   absl::Duration limit = absl::Seconds(15);
 };
 
+std::string Shown(const absl::Status& status) { return Printable(std::string(status.message())); }
+
 std::shared_ptr<Asked> Start(CLI::App& command) {
   auto asked = std::make_shared<Asked>();
   AddNodesOption(command, asked->nodes);
@@ -29,21 +32,49 @@ std::shared_ptr<Asked> Start(CLI::App& command) {
   return asked;
 }
 
+std::string NameOf(const FoundDeadLetter::Place& at) {
+  return absl::StrCat(at.partition.index, "/", at.offset.value());
+}
+
+// Counts the events that are no dead letters, and says so of each.
+class Foreign {
+ public:
+  explicit Foreign(std::ostream& out) : out_(out) {}
+
+  void Say(const FoundDeadLetter::Place& at, const absl::Status& why) {
+    ++count_;
+    out_ << NameOf(at) << "  foreign, passed over: " << Shown(why) << "\n";
+  }
+  void SayCount() const {
+    if (count_ > 0) out_ << Grouped(count_) << " other events, which were passed over\n";
+  }
+
+ private:
+  std::ostream& out_;
+  uint64_t count_ = 0;
+};
+
 int List(const Asked& asked) {
   RemoteCluster cluster(asked.nodes);
   const absl::StatusOr<StreamId> stream = ChooseStream(cluster, asked.stream);
   if (!stream.ok()) return Fail(stream.status());
   uint64_t count = 0;
-  const absl::Status status =
-      ForEachDeadLetter(cluster, *stream, asked.limit, [&](const FoundDeadLetter& found) {
-        const DeadLetter& letter = found.letter;
-        ++count;
-        std::cout << found.at.partition.index << "/" << found.at.offset << "  event '"
-                  << letter.event.id << "' of " << letter.partition << " offset " << letter.offset
-                  << ", refused by sink " << letter.sink << ": " << letter.reason << "\n";
-        return absl::OkStatus();
-      });
+  Foreign foreign(std::cout);
+  DeadLetterVisitor visitor;
+  visitor.foreign = [&](const auto& at, const absl::Status& why) { foreign.Say(at, why); };
+  visitor.letter = [&](const FoundDeadLetter& found) {
+    const DeadLetter& letter = found.letter;
+    ++count;
+    std::cout << Printable(absl::StrCat(NameOf(found.at), "  event '", letter.event.id, "' of ",
+                                        letter.partition.ToString(), " offset ",
+                                        letter.offset.value(), ", refused by sink ",
+                                        letter.sink.value(), ": ", letter.reason))
+              << "\n";
+    return absl::OkStatus();
+  };
+  const absl::Status status = ForEachDeadLetter(cluster, *stream, asked.limit, visitor);
   if (!status.ok()) return Fail(status);
+  foreign.SayCount();
   std::cout << Grouped(count) << " dead letters\n";
   return kExitOk;
 }
@@ -53,11 +84,23 @@ int Replay(const Asked& asked) {
   const absl::StatusOr<StreamId> stream = ChooseStream(cluster, asked.stream);
   if (!stream.ok()) return Fail(stream.status());
   DeadLetterReplay replay(asked.nodes, asked.limit);
-  const absl::Status status =
-      ForEachDeadLetter(cluster, *stream, asked.limit,
-                        [&](const FoundDeadLetter& found) { return replay.Replay(found); });
+  Foreign foreign(std::cerr);
+  absl::Status refused;
+  DeadLetterVisitor visitor;
+  visitor.foreign = [&](const auto& at, const absl::Status& why) { foreign.Say(at, why); };
+  visitor.letter = [&](const FoundDeadLetter& found) {
+    const absl::Status status = replay.Replay(found);
+    if (!absl::IsInvalidArgument(status)) return status;
+    // That one never will be taken, the others may.
+    std::cerr << NameOf(found.at) << "  refused: " << Shown(status) << "\n";
+    refused = absl::FailedPreconditionError("not all dead letters could be appended");
+    return absl::OkStatus();
+  };
+  const absl::Status status = ForEachDeadLetter(cluster, *stream, asked.limit, visitor);
+  foreign.SayCount();
   std::cout << Grouped(replay.replayed()) << " dead letters replayed\n";
-  return status.ok() ? kExitOk : Fail(status);
+  if (!status.ok()) return Fail(status);
+  return refused.ok() ? kExitOk : Fail(refused);
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 // forebay tail
+#include <unistd.h>
+
 #include <iostream>
 #include <memory>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "block/event_json.h"
+#include "block/json_text.h"
 #include "cli/commands.h"
 #include "cli/stream_choice.h"
 #include "node/exit_code.h"
@@ -88,11 +91,13 @@ class Tailer {
       AppendEventJson(event.event, out);
       out += asked_.offsets ? "}\n" : "\n";
     }
-    std::cout << out << std::flush;
+    // Bytes stay as they are for who reads them, and do nothing to who looks at them.
+    std::cout << (to_terminal_ ? JsonForTerminal(out) : out) << std::flush;
     return std::cout.good() && (asked_.limit == 0 || printed_ < asked_.limit);
   }
 
   const Asked& asked_;
+  const bool to_terminal_ = isatty(STDOUT_FILENO) == 1;
   Mutex mutex_;
   absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
   uint64_t printed_ ABSL_GUARDED_BY(mutex_) = 0;

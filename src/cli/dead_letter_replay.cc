@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
 #include "base/status.h"
 #include "forebay/v1/ingest.grpc.pb.h"
 #include "rpc/grpc_channel.h"
@@ -32,9 +33,8 @@ v1::Event ToWire(const Event& event) {
 // Reads one partition of a dead-letter stream.
 class PartitionReader {
  public:
-  PartitionReader(PartitionId partition,
-                  const std::function<absl::Status(const FoundDeadLetter&)>& each)
-      : partition_(std::move(partition)), each_(each) {}
+  PartitionReader(PartitionId partition, const StreamId& stream, const DeadLetterVisitor& visitor)
+      : partition_(std::move(partition)), stream_(stream), visitor_(visitor) {}
 
   absl::Status Read(RemoteCluster& cluster, absl::Duration limit) {
     const absl::Status tailed =
@@ -52,41 +52,49 @@ class PartitionReader {
  private:
   absl::Status Take(const TailedEvent& event) {
     if (IsSetAsideLetter(event.event)) return absl::OkStatus();  // no event: bytes of a whole block
-    absl::StatusOr<DeadLetter> letter = ParseDeadLetter(event.event);
-    if (!letter.ok()) {
-      return WithContext(letter.status(), partition_.ToString(), " offset ", event.offset.value());
+    const FoundDeadLetter::Place at{.partition = partition_, .offset = event.offset};
+    absl::StatusOr<std::optional<DeadLetter>> whole = Join(event.event, at);
+    if (!whole.ok()) {
+      visitor_.foreign(at, whole.status());
+      return absl::OkStatus();
     }
-    if (letter->part == 1) {
-      whole_ = {.at = {.partition = partition_, .offset = event.offset}, .letter = *letter};
-      whole_.letter.event.payload.clear();
-      parts_ = 0;
+    if (!whole->has_value()) return absl::OkStatus();
+    const bool in_parts = (*whole)->parts > 1;
+    return visitor_.letter({.at = in_parts ? begun_at_ : at, .letter = **std::move(whole)});
+  }
+
+  absl::StatusOr<std::optional<DeadLetter>> Join(const Event& event,
+                                                 const FoundDeadLetter::Place& at) {
+    absl::StatusOr<DeadLetter> letter = ParseDeadLetter(event);
+    if (!letter.ok()) return letter.status();
+    // Else whoever may append here could append anywhere, by the hands of who replays.
+    if (letter->partition.stream != stream_) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a dead letter of another stream, '", Printable(letter->partition.stream.value()), "'"));
     }
-    // A writer that stopped half-way starts again with part 1.
-    if (letter->part != parts_ + 1) return absl::OkStatus();
-    ++parts_;
-    whole_.letter.event.payload += letter->event.payload;
-    if (parts_ < letter->parts) return absl::OkStatus();
-    return each_(whole_);
+    if (letter->part == 1 && letter->parts > 1) begun_at_ = at;
+    return joiner_.Add(*std::move(letter));
   }
 
   const PartitionId partition_;
-  const std::function<absl::Status(const FoundDeadLetter&)>& each_;
-  FoundDeadLetter whole_;
-  uint32_t parts_ = 0;
+  const StreamId& stream_;
+  const DeadLetterVisitor& visitor_;
+  DeadLetterJoiner joiner_;
+  FoundDeadLetter::Place begun_at_;  // of the letter that is being joined
   absl::Status failed_;
 };
 
 }  // namespace
 
 absl::Status ForEachDeadLetter(RemoteCluster& cluster, const StreamId& stream, absl::Duration limit,
-                               const std::function<absl::Status(const FoundDeadLetter&)>& each) {
+                               const DeadLetterVisitor& visitor) {
   const StreamId letters = DeadLetterStream(stream);
   const absl::StatusOr<uint32_t> partitions = cluster.PartitionCount(letters, limit);
   // The stream is created with the first letter.
   if (absl::IsNotFound(partitions.status())) return absl::OkStatus();
   if (!partitions.ok()) return partitions.status();
   for (uint32_t i = 0; i < *partitions; ++i) {
-    PartitionReader reader({.stream = letters, .index = i}, each);
+    PartitionReader reader({.stream = letters, .index = i}, stream, visitor);
     FOREBAY_RETURN_IF_ERROR(reader.Read(cluster, limit));
   }
   return absl::OkStatus();

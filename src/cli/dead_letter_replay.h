@@ -22,9 +22,16 @@ struct FoundDeadLetter {
   DeadLetter letter;  // whole: parts are joined
 };
 
-// In order, one partition after the other; ends with the first error of `each`.
+// What is done with the events of a dead-letter stream.
+struct DeadLetterVisitor {
+  std::function<absl::Status(const FoundDeadLetter&)> letter;
+  // An event that is no dead letter of the stream; anyone with the right may append such there.
+  std::function<void(const FoundDeadLetter::Place&, const absl::Status& why)> foreign;
+};
+
+// In order, one partition after the other; ends with the first error of `visitor.letter`.
 absl::Status ForEachDeadLetter(RemoteCluster& cluster, const StreamId& stream, absl::Duration limit,
-                               const std::function<absl::Status(const FoundDeadLetter&)>& each);
+                               const DeadLetterVisitor& visitor);
 
 // Confined to one thread.
 class DeadLetterReplay {

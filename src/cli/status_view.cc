@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/printable.h"
 #include "cli/numbers.h"
 #include "cli/text_table.h"
 
@@ -133,7 +134,7 @@ std::string SinkTable(const ClusterStatus& status) {
     sum.dead_letters += sink.dead_letter_events;
     ++sum.states[sink.state];
     if (sum.error.empty() && !sink.last_error.empty()) {
-      sum.error = absl::StrCat(sink.partition.ToString(), ": ", sink.last_error);
+      sum.error = absl::StrCat(sink.partition.ToString(), ": ", Printable(sink.last_error));
     }
   }
   TextTable table({"SINK", "STREAM", "LAG", "OLDEST", "DEAD LETTERS", "PARTITIONS", "ERROR"});

@@ -2,10 +2,13 @@
 
 #include <iostream>
 
+#include "base/printable.h"
+
 namespace forebay {
 
 int Fail(const absl::Status& status) {
-  std::cerr << "forebay: " << std::string(status.message()) << std::endl;
+  std::cerr << "forebay: " << Printable({status.message().data(), status.message().size()})
+            << std::endl;
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kNotFound:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 
 namespace forebay {
 
@@ -119,7 +120,7 @@ void ToWire(const SinkState& sink, v1::SinkState& wire) {
   wire.set_oldest_undelivered_ms(
       static_cast<uint64_t>(absl::ToInt64Milliseconds(sink.oldest_undelivered)));
   wire.set_state(sink.state);
-  wire.set_last_error(sink.last_error);
+  wire.set_last_error(ToUtf8(sink.last_error));  // a downstream's words, in any encoding
   wire.set_delivered_events(sink.delivered_events);
   wire.set_dead_letter_events(sink.dead_letter_events);
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/printable.h"
 
 namespace forebay {
 namespace {
@@ -40,18 +41,13 @@ Setup& TheSetup() {
   return *setup;
 }
 
+// Of what Printable made.
 std::string JsonEscaped(const std::string& text) {
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += ' ';
-    } else {
-      out += c;
-    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
   }
   return out;
 }
@@ -71,7 +67,8 @@ void SetUpLog(LogFormat format, LogLevel level, const std::string& node) {
 
 void Log(LogLevel level, const std::string& message) {
   const Setup& setup = TheSetup();
-  setup.logger->log(ToSpdlog(level), setup.json ? JsonEscaped(message) : message);
+  setup.logger->log(ToSpdlog(level),
+                    setup.json ? JsonEscaped(Printable(message)) : Printable(message));
 }
 
 }  // namespace forebay

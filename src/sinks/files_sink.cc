@@ -194,6 +194,9 @@ class FilesSink final : public Sink {
     if (!marker.ok()) return marker.status();
     FOREBAY_RETURN_IF_ERROR(CheckEpoch(*marker, batch.epoch, batch.partition));
     if (marker->next > batch.first) return WhyNoRow(batch, marker->epoch, marker->next);
+    for (size_t i = 0; i < batch.events.size() && !skip; i++) {
+      FOREBAY_RETURN_IF_ERROR(CheckTexts(batch.events[i]));
+    }
     auto temporary = folder.WriteTemporary(Content(batch, skip));
     if (!temporary.ok()) return temporary.status();
     absl::Status named = folder.GiveNewName(*temporary, FileName(batch.first));

@@ -13,9 +13,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "base/printable.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "block/event_json.h"
-#include "block/utf8.h"
+#include "block/json_text.h"
 #include "forebay/sink.h"
 #include "sinks/lease_pool.h"
 #include "sinks/postgres_connection.h"
@@ -84,17 +86,32 @@ void AppendColumn(std::string_view text, std::string& out) {
 
 bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
-// What text columns can never hold.
-absl::Status CheckText(const Event& event) {
-  for (const auto& [name, text] :
-       {std::pair("id", &event.id), std::pair("key", &event.key), std::pair("type", &event.type)}) {
-    if (HasNul(*text) || !IsUtf8(*text)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("event '", absl::CHexEscape(event.id), "': its ", name,
-                       " holds bytes that PostgreSQL's text cannot: NUL, or not UTF-8"));
-    }
+// What text columns can never hold, nor jsonb.
+absl::Status CheckColumns(const Event& event) {
+  FOREBAY_RETURN_IF_ERROR(CheckTexts(event));
+  const auto check = [&](std::string_view what, std::string_view text) {
+    if (!HasNul(text)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("event '", Printable(event.id), "': its ",
+                                                   View(what),
+                                                   " holds a NUL, which PostgreSQL's text cannot"));
+  };
+  FOREBAY_RETURN_IF_ERROR(check("id", event.id));
+  FOREBAY_RETURN_IF_ERROR(check("key", event.key));
+  FOREBAY_RETURN_IF_ERROR(check("type", event.type));
+  for (const auto& [name, value] : event.attributes) {
+    FOREBAY_RETURN_IF_ERROR(check("attribute's name", name));
+    FOREBAY_RETURN_IF_ERROR(check("attribute", value));
   }
   return absl::OkStatus();
+}
+
+// Whether the payload may stand as it is. JSON that jsonb refuses may not: one such row would fail
+// every query that casts the column.
+bool StandsAsText(std::string_view payload) {
+  const absl::StatusOr<JsonTraits> json = CheckJson(payload);
+  if (!json.ok()) return IsUtf8(payload) && !HasNul(payload);
+  return !json->has_escaped_nul && !json->has_lone_surrogate && json->depth <= kEmbeddedDepthMax &&
+         json->digits_max <= kEmbeddedDigitsMax;
 }
 
 void AppendRow(const PartitionId& partition, Offset offset, const Event& event, TimeText& time,
@@ -109,7 +126,7 @@ void AppendRow(const PartitionId& partition, Offset offset, const Event& event, 
     AppendColumn(time.Of(event.time), out);
   }
   AppendColumn(event.type, out);
-  const bool text = IsUtf8(event.payload) && !HasNul(event.payload);
+  const bool text = StandsAsText(event.payload);
   AppendColumn(text ? event.payload : absl::Base64Escape(event.payload), out);
   out += text ? "f\t" : "t\t";
   std::string attributes;
@@ -172,7 +189,7 @@ class PostgresSink final : public Sink {
     FOREBAY_RETURN_IF_ERROR(CheckName(batch, options_.name));
     RowPieces rows(batch);
     for (const Event& event : batch.events) {
-      if (!skip) FOREBAY_RETURN_IF_ERROR(CheckText(event));
+      if (!skip) FOREBAY_RETURN_IF_ERROR(CheckColumns(event));
     }
     return WithConnection([&](PostgresConnection& connection) {
       FOREBAY_RETURN_IF_ERROR(connection.Run("BEGIN").status());

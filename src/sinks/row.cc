@@ -4,6 +4,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
+#include "base/status.h"
+#include "base/utf8.h"
 
 namespace forebay {
 
@@ -40,6 +43,22 @@ absl::Status WhyNoRow(const SinkBatch& batch, Epoch stored_epoch, Offset stored_
   return absl::OutOfRangeError(absl::StrCat(
       "the sink is at epoch ", stored_epoch.value(), ", offset ", stored_next.value(),
       "; the batch is of epoch ", batch.epoch.value(), ", from offset ", batch.first.value()));
+}
+
+absl::Status CheckTexts(const Event& event) {
+  const auto check = [&](std::string_view what, std::string_view text) {
+    if (IsUtf8(text)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("event '", Printable(event.id), "': its ", View(what), " is not UTF-8"));
+  };
+  FOREBAY_RETURN_IF_ERROR(check("id", event.id));
+  FOREBAY_RETURN_IF_ERROR(check("key", event.key));
+  FOREBAY_RETURN_IF_ERROR(check("type", event.type));
+  for (const auto& [name, value] : event.attributes) {
+    FOREBAY_RETURN_IF_ERROR(check("attribute's name", name));
+    FOREBAY_RETURN_IF_ERROR(check("attribute", value));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckName(const SinkBatch& batch, const SinkId& name) {

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "forebay/event.h"
 #include "forebay/sink.h"
 
 namespace forebay {
@@ -33,6 +34,10 @@ class TimeText {
 // FAILED_PRECONDITION when a higher epoch has been here, else OUT_OF_RANGE: why a batch's
 // compare-and-set hit no row, given the row.
 absl::Status WhyNoRow(const SinkBatch& batch, Epoch stored_epoch, Offset stored_next);
+
+// INVALID_ARGUMENT, naming the event, when one of its texts is not UTF-8: a poison event. Only
+// blocks that were stored before anyone checked them hold such.
+absl::Status CheckTexts(const Event& event);
 
 // INTERNAL when the batch comes from a binding of another name, whose progress is kept elsewhere.
 absl::Status CheckName(const SinkBatch& batch, const SinkId& name);

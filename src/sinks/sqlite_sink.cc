@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "base/utf8.h"
 #include "block/event_json.h"
-#include "block/utf8.h"
 #include "forebay/sink.h"
 #include "sinks/lease_pool.h"
 #include "sinks/row.h"
@@ -249,6 +249,7 @@ class Connection {
   }
 
   absl::Status Insert(const PartitionId& partition, Offset offset, const Event& event) {
+    FOREBAY_RETURN_IF_ERROR(CheckTexts(event));
     std::string attributes;
     AppendAttributesJson(event, attributes);
     Use insert(insert_);

@@ -12,10 +12,20 @@
 
 namespace forebay {
 
+inline void CheckThatAnyPayloadComesBack(std::string_view payload) {
+  Event event;
+  event.payload = std::string(payload);
+  std::string line;
+  AppendEventJson(event, line);
+  const absl::StatusOr<Event> again = ParseEventJson(line);
+  FOREBAY_CHECK(again.ok() && again->payload == payload, "a payload comes back: " + line);
+}
+
 // What is an event is the same one after it was written and read again; so is its dead letter.
 // True when it was an event.
 inline bool FuzzLines(std::string_view input) {
   const absl::StatusOr<Event> event = ParseEventJson(input);
+  CheckThatAnyPayloadComesBack(input);
   if (!event.ok()) return false;
   (void)ParseDeadLetter(*event);
   if (!ValidateEvent(*event).ok()) return false;
@@ -31,6 +41,7 @@ inline bool FuzzLines(std::string_view input) {
   letter.event = *event;
   for (const Event& part : EncodeDeadLetter(letter)) {
     FOREBAY_CHECK(ParseDeadLetter(part).ok(), "a dead letter can be read");
+    FOREBAY_CHECK(ValidateEvent(part).ok(), "a dead letter can be appended");
   }
   return true;
 }

@@ -1,4 +1,4 @@
-#include "block/utf8.h"
+#include "base/utf8.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -61,6 +61,23 @@ bool IsUtf8(std::string_view text) {
     at += size;
   }
   return true;
+}
+
+std::string ToUtf8(std::string_view text) {
+  if (IsUtf8(text)) return std::string(text);
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    size_t bytes = 1;
+    while (bytes <= 4 && !IsUtf8(text.substr(at, bytes))) bytes++;
+    if (bytes > 4) {
+      out += "\uFFFD";
+      at++;
+    } else {
+      out += text.substr(at, bytes);
+      at += bytes;
+    }
+  }
+  return out;
 }
 
 }  // namespace forebay
