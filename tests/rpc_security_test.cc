@@ -208,6 +208,8 @@ std::vector<Request> Requests() {
       {"/forebay.v1.Admin/DrainNode", "", "ops", "root", drain_b, StatusCode::FAILED_PRECONDITION},
       {"/forebay.v1.Admin/SetMaintenance", maintenance("", "b"), "ops", "root",
        maintenance("b", "b"), StatusCode::INVALID_ARGUMENT},
+      {"/forebay.v1.Admin/SetAside", OnPartition<v1::SetAsideRequest>("web", 0), "report", "ops",
+       OnPartition<v1::SetAsideRequest>("web", 7), StatusCode::NOT_FOUND},
       {"/forebay.v1.Admin/CreateStream", StreamNamed("logs", "lz4"), "ops", "root",
        StreamNamed("logs", "lz5"), StatusCode::INVALID_ARGUMENT},
       {"/forebay.v1.Peer/Exchange", HelloFrom("b"), "root", "b", HelloFrom(""),

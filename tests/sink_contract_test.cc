@@ -132,6 +132,23 @@ TEST_P(SinkContract, TwoInstancesOfOneEpochDeliverEachEventOnce) {
   ExpectRows(7);
 }
 
+// A block that nobody can decode: a range, and no events.
+TEST_P(SinkContract, SkipMovesPastARangeWithoutEvents) {
+  Opened(*sink_, 1);
+  ASSERT_TRUE(Deliver(*sink_, 1, 0, 3).ok());
+  OwnedBatch gap = BatchOf(partition_, 1, 3, 7);
+  gap.events.clear();
+  ASSERT_TRUE(sink_->Skip(gap).ok());
+  EXPECT_TRUE(absl::IsOutOfRange(sink_->Skip(gap)));
+  EXPECT_EQ(Opened(*world_->NewSink(), 2), 7u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(sink_->Skip(BatchOf(partition_, 1, 7, 8))));
+  OwnedBatch rest = BatchOf(partition_, 2, 7, 9);
+  auto successor = world_->NewSink();
+  Opened(*successor, 2);
+  ASSERT_TRUE(successor->Deliver(rest).ok());
+  ExpectRows(9, {3, 4, 5, 6});
+}
+
 TEST_P(SinkContract, SkipMovesPastAnEventWithoutIt) {
   Opened(*sink_, 1);
   ASSERT_TRUE(Deliver(*sink_, 1, 0, 3).ok());

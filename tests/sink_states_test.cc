@@ -36,5 +36,17 @@ TEST(SinkStates, ShowTheLagFromTheTrimFloorWhileTheSinkDoesNotAnswer) {
   EXPECT_EQ(states[0].lag_events, 60u);
 }
 
+TEST(SinkStates, SayWhichNeedAnOperator) {
+  for (int i = 0; i < static_cast<int>(DrainState::kCount); i++) {
+    DrainStatus status = StatusAt(Offset(90));
+    status.state = static_cast<DrainState>(i);
+    status.set_aside_events = 7;
+    const SinkState told = SinkStatesOf({status}, {PartitionTrimmedTo(40)})[0];
+    EXPECT_EQ(told.state, NameOf(status.state));
+    EXPECT_EQ(told.needs_operator, told.state == "undecodable" || told.state == "missing-blocks");
+    EXPECT_EQ(told.set_aside_events, 7u);
+  }
+}
+
 }  // namespace
 }  // namespace forebay

@@ -58,7 +58,9 @@ class Sink {
   // OK: the batch has taken effect, durably, once.
   virtual absl::Status Deliver(const SinkBatch& batch) = 0;
 
-  // Moves the progress past a poison event without delivering it, in the same way as Deliver does.
+  // Moves the progress from `first` to `last + 1` without delivering, in the same way as Deliver
+  // does: past a poison event; or, with no events, past a block that nobody can decode and an
+  // operator has set aside.
   virtual absl::Status Skip(const SinkBatch& batch) = 0;
 
   // True when Open returns progress: exactly once. False: at least once.

@@ -12,6 +12,7 @@
 #include "buffer/sink_states.h"
 #include "drain/dead_letter.h"
 #include "drain/drain.h"
+#include "metadata/set_aside.h"
 #include "replication/liveness.h"
 #include "rpc/grpc_ingest_link.h"
 #include "rpc/open_metadata_store.h"
@@ -359,6 +360,7 @@ RpcBackend NodeAssembly::Impl::Backend() {
       (*shared)(std::vector<AppendResult>(results.begin(), results.end()));
     });
   };
+  AddSetAside(*metadata_, produce_loop_, backend);
   // The drain may be asked on the loop only, which is where the status comes.
   backend.status = [this](Replicator::StatusDone done) {
     Status(

@@ -22,9 +22,12 @@ std::vector<SinkState> SinkStatesOf(const std::vector<DrainStatus>& statuses,
     }
     state.oldest_undelivered = status.oldest_undelivered_age;
     state.state = NameOf(status.state);
+    state.needs_operator =
+        status.state == DrainState::kMissingBlocks || status.state == DrainState::kUndecodable;
     state.last_error = status.last_error;
     state.delivered_events = status.delivered_events;
     state.dead_letter_events = status.dead_lettered_events;
+    state.set_aside_events = status.set_aside_events;
     states.push_back(std::move(state));
   }
   return states;

@@ -1,8 +1,10 @@
-// forebay admin take-over|move|drain-node|create-stream
+// forebay admin take-over|move|drain-node|set-aside|create-stream
 #include <iostream>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "drain/dead_letter.h"
 #include "node/exit_code.h"
 #include "rpc/remote_cluster.h"
 
@@ -16,6 +18,7 @@ struct Asked {
   absl::Duration limit = absl::Seconds(15);
   std::string stream;
   uint32_t partition = 0;
+  uint64_t offset = 0;
   std::string node;
   StreamOptions options;
   std::string codec = "zstd";
@@ -85,6 +88,29 @@ void AddDrainNode(CLI::App& admin, int& exit_code) {
   });
 }
 
+void AddSetAside(CLI::App& admin, int& exit_code) {
+  CLI::App* command = admin.add_subcommand(
+      "set-aside", "Let every sink and tail pass over one block that cannot be decoded");
+  const AskedPtr asked = Start(*command, "forebay admin set-aside web 3 4711");
+  AddPartition(*command, *asked);
+  command
+      ->add_option("offset", asked->offset, "An offset in the block, as 'forebay status' names it")
+      ->required();
+  command->callback([asked, &exit_code] {
+    RemoteCluster cluster(asked->nodes);
+    const absl::StatusOr<SetAsideBlock> block =
+        cluster.SetAside(asked->partition_id(), Offset(asked->offset), asked->limit);
+    std::string done;
+    if (block.ok()) {
+      done = absl::StrCat("offsets ", block->first.value(), " to ", block->end.value() - 1, " of ",
+                          asked->partition_id().ToString(),
+                          " are set aside: every sink and tail passes over them, and stream ",
+                          DeadLetterStream(StreamId(asked->stream)).value(), " keeps their bytes");
+    }
+    Finish(block.status(), done, exit_code);
+  });
+}
+
 void AddCreateStream(CLI::App& admin, int& exit_code) {
   CLI::App* command = admin.add_subcommand("create-stream", "Create a stream");
   const AskedPtr asked = Start(*command, "forebay admin create-stream web --partitions 12");
@@ -129,6 +155,7 @@ void AddAdminCommand(CLI::App& app, int& exit_code) {
   AddTakeOver(*admin, exit_code);
   AddMove(*admin, exit_code);
   AddDrainNode(*admin, exit_code);
+  AddSetAside(*admin, exit_code);
   AddCreateStream(*admin, exit_code);
   AddMaintenanceCommands(*admin, exit_code);
 }

@@ -123,6 +123,7 @@ std::string SinkTable(const ClusterStatus& status) {
     uint64_t lag = 0;
     absl::Duration oldest;
     uint64_t dead_letters = 0;
+    uint64_t set_aside = 0;
     std::map<std::string, int> states;
     std::string error;
   };
@@ -132,12 +133,14 @@ std::string SinkTable(const ClusterStatus& status) {
     sum.lag += sink.lag_events;
     sum.oldest = std::max(sum.oldest, sink.oldest_undelivered);
     sum.dead_letters += sink.dead_letter_events;
+    sum.set_aside += sink.set_aside_events;
     ++sum.states[sink.state];
     if (sum.error.empty() && !sink.last_error.empty()) {
       sum.error = absl::StrCat(sink.partition.ToString(), ": ", Printable(sink.last_error));
     }
   }
-  TextTable table({"SINK", "STREAM", "LAG", "OLDEST", "DEAD LETTERS", "PARTITIONS", "ERROR"});
+  TextTable table(
+      {"SINK", "STREAM", "LAG", "OLDEST", "DEAD LETTERS", "SET ASIDE", "PARTITIONS", "ERROR"});
   for (const auto& [name, sum] : sums) {
     std::vector<std::string> states;
     for (const auto& [state, count] : sum.states) {
@@ -145,7 +148,8 @@ std::string SinkTable(const ClusterStatus& status) {
     }
     table.Row({name.first.value(), name.second.value(), Grouped(sum.lag),
                absl::FormatDuration(absl::Trunc(sum.oldest, absl::Milliseconds(1))),
-               Grouped(sum.dead_letters), absl::StrJoin(states, ", "), sum.error});
+               Grouped(sum.dead_letters), Grouped(sum.set_aside), absl::StrJoin(states, ", "),
+               sum.error});
   }
   return sums.empty() ? "no sinks\n" : table.Text();
 }
@@ -214,7 +218,8 @@ std::string StatusJson(const ClusterStatus& status) {
                      {"state", sink.state},
                      {"last_error", sink.last_error},
                      {"delivered_events", sink.delivered_events},
-                     {"dead_letter_events", sink.dead_letter_events}});
+                     {"dead_letter_events", sink.dead_letter_events},
+                     {"set_aside_events", sink.set_aside_events}});
   }
   for (const auto& [node, why] : status.silent) {
     silent.push_back({{"node", node.value()}, {"why", why.ToString()}});

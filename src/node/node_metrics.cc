@@ -205,8 +205,19 @@ class Collector final : public prometheus::Collectable {
     };
     each("forebay_sink_delivered_events_total", "Delivered since this node owns the partition.",
          MetricType::Counter, [](const SinkState& s) { return s.delivered_events; });
-    each("forebay_sink_dead_letter_events_total", "Refused by the sink and set aside.",
+    each("forebay_sink_dead_letter_events_total", "Refused by the sink, and kept as dead letters.",
          MetricType::Counter, [](const SinkState& s) { return s.dead_letter_events; });
+    each("forebay_sink_set_aside_events_total",
+         "Passed over in blocks that cannot be decoded, on an operator's word.",
+         MetricType::Counter, [](const SinkState& s) { return s.set_aside_events; });
+    for (const SinkState& sink : sinks) {
+      if (!sink.needs_operator) continue;
+      out.Add("forebay_sink_needs_operator", "Delivery waits for an operator, and why.",
+              MetricType::Gauge, 1,
+              {{"sink", sink.sink.value()},
+               {"partition", sink.partition.ToString()},
+               {"cause", sink.state}});
+    }
     each("forebay_sink_lag_events", "Committed and not delivered.", MetricType::Gauge,
          [](const SinkState& s) { return s.lag_events; });
     each("forebay_sink_oldest_undelivered_seconds", "Age of the oldest of them.", MetricType::Gauge,

@@ -55,6 +55,16 @@ std::string AddressOf(const RpcBackend& backend, const NodeId& node) {
   return "an unknown address";
 }
 
+absl::Status NotTheOwner(const RpcBackend& backend, const PartitionStatus& status) {
+  if (status.chain.segments.empty()) {
+    return absl::UnavailableError(absl::StrCat(status.partition.ToString(), " has no owner yet"));
+  }
+  const NodeId& owner = status.chain.segments.back().owner;
+  return absl::FailedPreconditionError(
+      absl::StrCat("this node does not own ", status.partition.ToString(), ": ask its owner '",
+                   owner.value(), "' at ", AddressOf(backend, owner)));
+}
+
 // NOT_FOUND: the node has not heard of what the record names.
 absl::Status Knows(const RpcBackend& backend, const MaintenanceRecord& record) {
   const std::vector<NodeStatus> nodes = backend.nodes();
@@ -143,21 +153,13 @@ grpc::ServerUnaryReactor* AdminService::Move(grpc::CallbackServerContext* contex
           return done(absl::NotFoundError(absl::StrCat("there is no node '", to.value(),
                                                        "': see Admin.Status for those there are")));
         }
-        FindPartition(
-            backend, partition, std::move(done),
-            [backend, to](const PartitionStatus& status, RpcBackend::Done end) {
-              if (status.owned_here) {
-                return backend->hand_over(status.partition, to, std::move(end));
-              }
-              if (status.chain.segments.empty()) {
-                return end(absl::UnavailableError(
-                    absl::StrCat(status.partition.ToString(), " has no owner yet")));
-              }
-              const NodeId& owner = status.chain.segments.back().owner;
-              end(absl::FailedPreconditionError(absl::StrCat(
-                  "this node does not own ", status.partition.ToString(), ": ask its owner '",
-                  owner.value(), "' at ", AddressOf(*backend, owner))));
-            });
+        FindPartition(backend, partition, std::move(done),
+                      [backend, to](const PartitionStatus& status, RpcBackend::Done end) {
+                        if (status.owned_here) {
+                          return backend->hand_over(status.partition, to, std::move(end));
+                        }
+                        end(NotTheOwner(*backend, status));
+                      });
       });
 }
 
@@ -189,6 +191,35 @@ grpc::ServerUnaryReactor* AdminService::SetMaintenance(grpc::CallbackServerConte
                          if (!known.ok()) return done(known);
                          backend->set_maintenance(*record, std::move(done));
                        });
+}
+
+grpc::ServerUnaryReactor* AdminService::SetAside(grpc::CallbackServerContext* context,
+                                                 const v1::SetAsideRequest* request,
+                                                 v1::SetAsideResponse* response) {
+  const PartitionId partition{StreamId(request->stream()), request->partition()};
+  const Offset offset(request->offset());
+  const auto call = UnaryCall<v1::SetAsideResponse>::Make(response);
+  const auto backend = context_.backend.Get();
+  absl::Status allowed = context_.access.Check(*context, Role::kAdmin, partition.stream);
+  if (allowed.ok()) allowed = backend.status();
+  if (!allowed.ok()) {
+    call->End(allowed);
+    return call.get();
+  }
+  FindPartition(
+      *backend, partition, [call](const absl::Status& status) { call->End(status); },
+      [call, backend = *backend, offset](const PartitionStatus& status, RpcBackend::Done end) {
+        if (!status.owned_here) return end(NotTheOwner(*backend, status));
+        backend->set_aside(status.partition, offset,
+                           [call](const absl::StatusOr<SetAsideBlock>& block) {
+                             if (!block.ok()) return call->End(block.status());
+                             call->Answer([&](v1::SetAsideResponse& out) {
+                               out.set_first(block->first.value());
+                               out.set_end(block->end.value());
+                             });
+                           });
+      });
+  return call.get();
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateStream(grpc::CallbackServerContext* context,

@@ -25,6 +25,9 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* SetMaintenance(grpc::CallbackServerContext* context,
                                            const v1::SetMaintenanceRequest* request,
                                            v1::SetMaintenanceResponse* response) override;
+  grpc::ServerUnaryReactor* SetAside(grpc::CallbackServerContext* context,
+                                     const v1::SetAsideRequest* request,
+                                     v1::SetAsideResponse* response) override;
   grpc::ServerUnaryReactor* CreateStream(grpc::CallbackServerContext* context,
                                          const v1::CreateStreamRequest* request,
                                          v1::CreateStreamResponse* response) override;

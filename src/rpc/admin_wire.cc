@@ -123,6 +123,7 @@ void ToWire(const SinkState& sink, v1::SinkState& wire) {
   wire.set_last_error(ToUtf8(sink.last_error));  // a downstream's words, in any encoding
   wire.set_delivered_events(sink.delivered_events);
   wire.set_dead_letter_events(sink.dead_letter_events);
+  wire.set_set_aside_events(sink.set_aside_events);
 }
 
 SinkState FromWire(const v1::SinkState& wire) {
@@ -136,6 +137,7 @@ SinkState FromWire(const v1::SinkState& wire) {
   sink.last_error = wire.last_error();
   sink.delivered_events = wire.delivered_events();
   sink.dead_letter_events = wire.dead_letter_events();
+  sink.set_aside_events = wire.set_aside_events();
   return sink;
 }
 

@@ -14,6 +14,7 @@
 #include "rpc/ingest_wire.h"
 #include "rpc/status_wire.h"
 #include "rpc/unary_request.h"
+#include "runtime/log.h"
 #include "runtime/mutex.h"
 #include "runtime/real_clock.h"
 
@@ -122,6 +123,24 @@ class RemoteCluster::Impl {
     return AskInTurn<v1::MoveResponse>(
         {*owner}, limit, request,
         [](NodeStubs& stubs, auto*... arguments) { stubs.admin->async()->Move(arguments...); });
+  }
+
+  absl::StatusOr<SetAsideBlock> SetAside(const PartitionId& partition, Offset offset,
+                                         absl::Duration limit) {
+    const auto description = DescribeStream(partition.stream, limit);
+    if (!description.ok()) return description.status();
+    const auto owner = OwnerAddress(*description, partition);
+    if (!owner.ok()) return owner.status();
+    v1::SetAsideRequest request;
+    request.set_stream(partition.stream.value());
+    request.set_partition(partition.index);
+    request.set_offset(offset.value());
+    v1::SetAsideResponse response;
+    FOREBAY_RETURN_IF_ERROR(AskInTurn<v1::SetAsideResponse>(
+        {*owner}, limit, request,
+        [](NodeStubs& stubs, auto*... arguments) { stubs.admin->async()->SetAside(arguments...); },
+        &response));
+    return SetAsideBlock{Offset(response.first()), Offset(response.end())};
   }
 
   absl::Status DrainNode(const NodeId& node, absl::Duration limit) {
@@ -233,6 +252,12 @@ class RemoteCluster::Impl {
         events.push_back({Offset(event.offset()), FromWire(*event.mutable_event())});
       }
       start.offset = Offset(response.next_offset());
+      for (const v1::OffsetRange& range : response.set_aside()) {
+        Log(LogLevel::kWarning,
+            absl::StrCat(
+                "offsets ", range.first(), " to ", range.end() - 1, " of ", partition.ToString(),
+                " are passed over: they cannot be decoded, and an operator has set them aside"));
+      }
       enough = !each(events);
     }
     if (enough) context.TryCancel();
@@ -405,6 +430,11 @@ absl::Status RemoteCluster::Move(const PartitionId& partition, const NodeId& to,
 absl::Status RemoteCluster::DrainNode(const NodeId& node, absl::Duration limit) {
   return impl_->DrainNode(node, limit);
 }
+absl::StatusOr<SetAsideBlock> RemoteCluster::SetAside(const PartitionId& partition, Offset offset,
+                                                      absl::Duration limit) {
+  return impl_->SetAside(partition, offset, limit);
+}
+
 absl::Status RemoteCluster::SetMaintenance(const MaintenanceRecord& record, absl::Duration limit) {
   return impl_->SetMaintenance(record, limit);
 }

@@ -64,6 +64,9 @@ class RemoteCluster {
   absl::Status Move(const PartitionId& partition, const NodeId& to, absl::Duration limit);
   absl::Status DrainNode(const NodeId& node, absl::Duration limit);
   absl::Status SetMaintenance(const MaintenanceRecord& record, absl::Duration limit);
+  // What every sink and tail passes over from now on.
+  absl::StatusOr<SetAsideBlock> SetAside(const PartitionId& partition, Offset offset,
+                                         absl::Duration limit);
   absl::Status CreateStream(const StreamOptions& options, absl::Duration limit);
 
   // How many partitions a stream has. NOT_FOUND.

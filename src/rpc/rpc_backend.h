@@ -28,9 +28,11 @@ struct SinkState {
   uint64_t lag_events = 0;
   absl::Duration oldest_undelivered;  // its age; zero when nothing waits
   std::string state;                  // "opening", "delivering", "waiting to retry", ...
+  bool needs_operator = false;        // it waits for ever unless somebody decides; not on the wire
   std::string last_error;
   uint64_t delivered_events = 0;
   uint64_t dead_letter_events = 0;
+  uint64_t set_aside_events = 0;  // passed over in blocks that an operator has set aside
 };
 
 // Every function is thread-safe and does not block; each callback runs once, on any thread.
@@ -58,6 +60,15 @@ struct RpcBackend {
   std::function<void(StreamOptions, Done)> create_stream;
   // Writes it down in the metadata store; the same again is OK.
   std::function<void(MaintenanceRecord, Done)> set_maintenance;
+  // On the owner: keeps the bytes of the block that holds the offset as letters in the dead-letter
+  // stream, and then makes it one that every sink and tail passes over. A repeat is OK.
+  // FAILED_PRECONDITION: it can be decoded. RESOURCE_EXHAUSTED: the partition has too many.
+  // UNAVAILABLE, DEADLINE_EXCEEDED: it may yet be done; repeat it.
+  using SetAsideDone = absl::AnyInvocable<void(absl::StatusOr<SetAsideBlock>)>;
+  std::function<void(const PartitionId&, Offset, SetAsideDone)> set_aside;
+  // Whether exactly this block was.
+  using IsSetAsideDone = absl::AnyInvocable<void(absl::StatusOr<bool>)>;
+  std::function<void(const PartitionId&, const SetAsideBlock&, IsSetAsideDone)> is_set_aside;
   // Appends through the node's own producer. The events have been validated and have ids.
   std::function<void(const StreamId&, std::vector<Event>, ProduceDone)> produce;
   // The Replicator's. May be empty: nothing is known.

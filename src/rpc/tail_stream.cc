@@ -28,6 +28,15 @@ const PartitionStatus* Find(const std::vector<PartitionStatus>& statuses,
   return found == statuses.end() ? nullptr : &*found;
 }
 
+absl::Status CannotDecode(const PartitionId& partition, const SetAsideBlock& block,
+                          const absl::Status& why) {
+  return absl::DataLossError(absl::StrCat(
+      "offsets ", block.first.value(), " to ", block.end.value() - 1, " of ", partition.ToString(),
+      " cannot be decoded: ", why.message(), ". If this stays, 'forebay admin set-aside ",
+      partition.stream.value(), " ", partition.index, " ", block.first.value(),
+      "' keeps the bytes apart and lets every tail and sink pass over exactly these offsets"));
+}
+
 absl::Status NotTheOwner(const RpcBackend& backend, const PartitionId& partition,
                          const PartitionStatus* status) {
   if (status != nullptr && !status->chain.segments.empty()) {
@@ -139,7 +148,10 @@ void TailStream::Send() {
     const StoredBlock& stored = blocks_.front();
     if (stored.end() > next_) {
       const absl::StatusOr<std::vector<Event>> events = stored.block.Decode();
-      if (!events.ok()) return End(WithContext(events.status(), partition_.ToString()));
+      if (!events.ok()) {
+        if (!response_.events().empty()) break;  // first what comes before it
+        return OnUndecodable(stored, events.status());
+      }
       full = !Add(stored.first, *events, bytes);
     }
     // A block that is larger than an answer is decoded again for the next one, as keeping its
@@ -165,6 +177,22 @@ bool TailStream::Add(Offset first, const std::vector<Event>& events, size_t& byt
     next_ = offset + 1;
   }
   return true;
+}
+
+// Nothing is passed over without a word (G8).
+void TailStream::OnUndecodable(const StoredBlock& stored, const absl::Status& why) {
+  const SetAsideBlock block{stored.first, stored.end(), stored.block.checksum()};
+  backend_->is_set_aside(partition_, block,
+                         [self = shared_from_this(), block, why](absl::StatusOr<bool> set_aside) {
+                           if (!set_aside.ok()) return self->End(set_aside.status());
+                           if (!*set_aside)
+                             return self->End(CannotDecode(self->partition_, block, why));
+                           v1::OffsetRange& range = *self->response_.add_set_aside();
+                           range.set_first(block.first.value());
+                           range.set_end(block.end.value());
+                           self->next_ = block.end;
+                           self->SendResponse();
+                         });
 }
 
 void TailStream::SendResponse() {

@@ -38,6 +38,8 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
   void Send();
   // False when the answer is full, and next_ says before which event.
   bool Add(Offset first, const std::vector<Event>& events, size_t& bytes);
+  // Passes over the block if an operator has set it aside, or ends there.
+  void OnUndecodable(const StoredBlock& stored, const absl::Status& why);
   void SendResponse();
   void Wait();
   void End(absl::Status status);

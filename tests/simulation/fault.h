@@ -48,6 +48,7 @@ enum class Fault {
   kTakeOver,     // somebody wants to take over for no good reason
   kHandOver,
   kRace,  // a takeover behind the owner's back, while the node between them starts anew
+  kLie,   // a block is stored whose body nobody can decode, until an operator sets it aside
   kCount
 };
 const char* NameOf(Fault fault);

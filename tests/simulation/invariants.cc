@@ -37,7 +37,7 @@ void Invariants::Break(const std::string& invariant, const std::string& how) {
 }
 
 EventNumber Invariants::AddEvent(int producer) {
-  events_.push_back({producer, {}, {}, {}});
+  events_.push_back({producer, {}, {}, {}, false});
   return static_cast<EventNumber>(events_.size() - 1);
 }
 

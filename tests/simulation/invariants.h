@@ -27,6 +27,7 @@ struct EventHistory {
   std::optional<Outcome> outcome;  // as the producer told its caller
   // Where a node acknowledged it, and where the chain's sealed part has it.
   std::optional<std::pair<PartitionId, Offset>> acknowledged_at, sealed_at;
+  bool set_aside = false;  // by an operator, in a block that nobody can decode
 };
 
 // What was seen of chains: the protocol's rare steps should not be rare here.
@@ -54,6 +55,11 @@ class Invariants {
   void OnMetadata();
   void OnDelivered(const SinkId& sink, const PartitionId& partition, Offset first,
                    absl::Span<const Event> events);
+  // A block with this checksum is sent that nobody can decode. What becomes of it is not known.
+  void OnLie(uint32_t checksum, const std::vector<EventNumber>& events);
+  // An operator lets sinks pass over it.
+  void OnSetAside(uint32_t checksum);
+  void OnPassedOver(const SinkId& sink, const PartitionId& partition, Offset first, Offset last);
 
   // The first invariant that broke, and how.
   const std::optional<std::string>& broken() const { return broken_; }

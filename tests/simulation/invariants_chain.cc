@@ -199,6 +199,34 @@ void Invariants::OnDelivered(const SinkId& sink, const PartitionId& partition, O
   }
 }
 
+void Invariants::OnLie(uint32_t checksum, const std::vector<EventNumber>& events) {
+  for (const EventNumber number : events) events_[number].outcome = Outcome::kUnknown;
+  log_.AddLie(checksum, events);
+}
+
+void Invariants::OnSetAside(uint32_t checksum) {
+  for (const EventNumber number : log_.LieOf(checksum)) events_[number].set_aside = true;
+}
+
+void Invariants::OnPassedOver(const SinkId& sink, const PartitionId& partition, Offset first,
+                              Offset last) {
+  SinkView& view = delivered_.at({sink, partition});
+  for (Offset offset = first; offset <= last; offset = offset + 1) {
+    if (offset != Offset(view.events.size())) {
+      Break("G5", absl::StrCat("the sink passes over ", Where(partition, offset), " after ",
+                               view.events.size(), " events"));
+      return;
+    }
+    const auto number = Committed(partition, offset);
+    if (!number || !events_[*number].set_aside) {
+      Break("G8", absl::StrCat(Where(partition, offset),
+                               " is passed over, which no operator has set aside"));
+      return;
+    }
+    view.events.push_back(*number);
+  }
+}
+
 std::string Invariants::Undelivered() const {
   std::map<SinkId, std::set<EventNumber>> received;
   for (const auto& [key, view] : delivered_) {

@@ -29,7 +29,9 @@ LinkFaults DrawLink(Random& random) {
 // Half of the worlds aim: they inject some of their faults when the protocol is in a certain state.
 void DrawScript(Random& random, Plan& plan) {
   for (int i = 0; i < static_cast<int>(Fault::kCount); i++) {
-    if (static_cast<Fault>(i) == Fault::kRollingUpgrade || !random.Chance(0.3)) continue;
+    const bool apart =
+        i == static_cast<int>(Fault::kRollingUpgrade) || i == static_cast<int>(Fault::kLie);
+    if (apart || !random.Chance(0.3)) continue;
     plan.mix[static_cast<Fault>(i)] = random.Between(absl::Seconds(2), absl::Seconds(20));
   }
   plan.script.noise = {Noise::kLinks, Noise::kClientLinks, Noise::kMetadata, Noise::kSinks};
@@ -49,6 +51,31 @@ void DrawScript(Random& random, Plan& plan) {
                    [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
 }
 
+void Insert(const FaultEvent& event, Plan& plan) {
+  std::vector<FaultEvent>& events = plan.script.events;
+  events.insert(std::find_if(events.begin(), events.end(),
+                             [&](const FaultEvent& other) { return other.at > event.at; }),
+                event);
+}
+
+// In some worlds a client stores blocks with bodies that nobody can decode.
+void DrawLies(Random random, Plan& plan) {
+  if (!random.Chance(0.25)) return;
+  plan.mix[Fault::kLie] = plan.faults_for;
+  for (uint64_t lies = 1 + random.Below(3); lies > 0; lies--) {
+    FaultEvent event{
+        absl::Trunc(random.Between(absl::Seconds(1), plan.faults_for), absl::Milliseconds(1)),
+        Fault::kLie,
+        {},
+        random.Next() >> 40};
+    if (random.Chance(0.5)) {
+      event.when =
+          static_cast<ProtocolState>(random.Below(static_cast<uint64_t>(ProtocolState::kCount)));
+    }
+    Insert(event, plan);
+  }
+}
+
 // Some worlds begin with the version before, and are upgraded in the middle of all that happens.
 void DrawUpgrade(Random random, Plan& plan) {
   plan.previous_version = random.Chance(0.25);
@@ -59,10 +86,7 @@ void DrawUpgrade(Random random, Plan& plan) {
       {},
       random.Next() >> 40};
   plan.mix[event.fault] = plan.faults_for;
-  std::vector<FaultEvent>& events = plan.script.events;
-  events.insert(std::find_if(events.begin(), events.end(),
-                             [&](const FaultEvent& other) { return other.at > event.at; }),
-                event);
+  Insert(event, plan);
 }
 
 void DrawWorkload(Random& random, Plan& plan) {
@@ -111,7 +135,9 @@ Plan DrawPlan(uint64_t seed) {
   plan.sink.ambiguous = DrawChance(random, 0.2);
   plan.sink.poison = random.Chance(0.2) ? 0.01 : 0;
   DrawScript(random, plan);
+  // With dice of their own, so that a seed's other faults stay what they were.
   DrawUpgrade(Random(seed * 2654435761u + 18), plan);
+  DrawLies(Random(seed * 2654435761u + 19), plan);
   return plan;
 }
 

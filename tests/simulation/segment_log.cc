@@ -32,6 +32,11 @@ std::optional<std::string> SegmentLog::Add(const SegmentKey& key, const StoredBl
                           " overlaps another at ", first.value());
     }
   }
+  if (lies_.contains(stored.block.checksum())) {
+    const uint32_t checksum = stored.block.checksum();
+    entries.emplace(stored.first, Entry{checksum, lies_.at(checksum)});
+    return std::nullopt;
+  }
   auto events = stored.block.Decode();
   if (!events.ok()) return absl::StrCat("a durable block does not decode: ", key.ToString());
   Entry entry{stored.block.checksum(), {}};

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "metadata/set_aside.h"
 
 namespace forebay {
 
@@ -108,8 +109,11 @@ void SimNode::StartDrain(Life& life) {
     database->DeadLettered(event);
     done(absl::OkStatus());
   };
-  ports.is_set_aside = [](const PartitionId&, const BadBlock&, DrainPorts::SetAsideDone done) {
-    done(false);
+  ports.is_set_aside = [this, &life](const PartitionId& partition, const BadBlock& bad,
+                                     DrainPorts::SetAsideDone done) {
+    const SetAsideBlock block{bad.first, bad.end, bad.checksum};
+    parts_.undecodable(partition, block);
+    IsSetAside(life.watched_metadata, partition, block, std::move(done));
   };
   DrainOptions drain_options;
   drain_options.retry_wait_max = absl::Seconds(2);

@@ -63,6 +63,8 @@ struct SimWorldParts {
   SimDatabase& database;
   Invariants& invariants;
   ProtocolWatch& watch;
+  // A drain asks whether the block has been set aside.
+  std::function<void(const PartitionId&, const SetAsideBlock&)> undecodable;
 };
 
 struct SimNodeOptions {

@@ -147,17 +147,13 @@ SeedRange NewSeeds() {
   return {first, first + kNewSeeds - 1};
 }
 
-// States of the drain that a normal run has to reach and did not. The others need a sink that holds
-// no progress, or one that lost more than was kept for it, or a block that cannot be decoded:
-// drain_test and drain_set_aside_test have them.
+// States of the drain that a normal run has to reach and did not. The other two need a sink that
+// holds no progress, or one that lost more than was kept for it: drain_test has them.
 std::vector<std::string> DrainStatesMissed(SeedTotals& totals) {
   std::vector<std::string> missed;
   for (size_t i = 0; i < static_cast<size_t>(DrainState::kCount); i++) {
     const auto state = static_cast<DrainState>(i);
-    if (state == DrainState::kFindingStart || state == DrainState::kMissingBlocks ||
-        state == DrainState::kUndecodable || state == DrainState::kSettingAside) {
-      continue;
-    }
+    if (state == DrainState::kFindingStart || state == DrainState::kMissingBlocks) continue;
     const std::string counter = DrainCounter(state);
     if (totals.counters[counter] == 0) missed.push_back(counter);
   }

@@ -77,8 +77,20 @@ std::vector<NodeId> World::AllIds() const {
   return ids;
 }
 
+SimWorldParts World::Parts() {
+  return {simulation_,
+          network_,
+          metadata_,
+          *database_,
+          *invariants_,
+          watch_,
+          [this](const PartitionId& partition, const SetAsideBlock& block) {
+            OnUndecodable(partition, block);
+          }};
+}
+
 void World::MakeNodes() {
-  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_, watch_};
+  const SimWorldParts parts = Parts();
   for (const NodeId& id : AllIds()) {
     SimNodeOptions options;
     options.id = id;
@@ -105,7 +117,7 @@ void World::MakeNodes() {
 }
 
 void World::MakeClients() {
-  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_, watch_};
+  const SimWorldParts parts = Parts();
   std::vector<SimNode*> nodes;
   for (const auto& node : nodes_) nodes.push_back(node.get());
   for (int i = 0; i < plan_.producers; i++) {
@@ -386,6 +398,7 @@ std::map<std::string, uint64_t> World::Counters() const {
   counters["sink fenced"] = sink.fenced;
   counters["sink ambiguous"] = sink.ambiguous;
   counters["sink skipped"] = sink.skipped;
+  counters["sink passed over"] = sink.passed_over;
   counters["evacuations complete"] = evacuations_;
   counters["heal ms"] = static_cast<uint64_t>(absl::ToInt64Milliseconds(healed_in_));
   for (const auto& [fault, times] : faults_done_) {

@@ -84,6 +84,7 @@ class World {
   };
 
   // Building.
+  SimWorldParts Parts();
   void MakeNodes();
   void MakeClients();
   void SetLinks();
@@ -110,6 +111,9 @@ class World {
   void InjectInNetwork(Fault fault, SimNode& node);
   void InjectTakeOver(Fault fault);
   bool InjectRace();
+  bool InjectLie();
+  // Somebody needs an operator's decision about a block. It comes, some time later.
+  void OnUndecodable(const PartitionId& partition, const SetAsideBlock& block);
   bool AddNode();
   // Rolling, as the fault says: this node, then those after it.
   void RestartNext(Fault fault, size_t index, Random dice);
@@ -164,7 +168,8 @@ class World {
   absl::Time copies_taken_ = absl::InfinitePast();  // the last time
   std::map<NodeId, uint64_t> stopping_;             // the life that got SIGTERM
   std::map<Fault, int> faults_done_;
-  uint64_t evacuations_ = 0;  // that were complete
+  std::set<std::pair<PartitionId, uint32_t>> undecodable_;  // an operator has heard of
+  uint64_t evacuations_ = 0;                                // that were complete
   FaultCoverage coverage_;
   absl::Duration healed_in_;
 };

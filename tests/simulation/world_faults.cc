@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "simulation/world.h"
+#include "support/forge.h"
 
 namespace forebay {
 namespace {
@@ -91,6 +93,8 @@ bool World::InjectAnywhere(Fault fault) {
       return true;
     case Fault::kRace:
       return InjectRace();
+    case Fault::kLie:
+      return InjectLie();
     case Fault::kTakeOver:
     case Fault::kHandOver:
       InjectTakeOver(fault);
@@ -152,6 +156,49 @@ void World::InjectInMetadata(Fault fault) {
   simulation_.After(time, [this] {
     if (!faulty_) return;
     for (const auto& node : nodes_) node->SetMetadataFaults(plan_.metadata);
+  });
+}
+
+// Its frame is right, and its body is not what its codec makes.
+bool World::InjectLie() {
+  const PartitionId partition{plan_.stream.name,
+                              static_cast<uint32_t>(dice_.Below(plan_.stream.partitions))};
+  const Chain& chain = *invariants_->ChainOf(partition);
+  for (const auto& node : nodes_) {
+    const bool owns = !chain.segments.empty() && chain.segments.back().owner == node->id();
+    if (!owns || !node->running() || node->frozen() || IsStopping(*node)) continue;
+    Hit(Fault::kLie, {node.get()});
+    std::vector<EventNumber> numbers;
+    std::vector<Event> events(1 + dice_.Below(4));
+    for (Event& event : events) {
+      numbers.push_back(invariants_->AddEvent(-1 - faults_done_[Fault::kLie]));
+      event.id = EventId(numbers.back());
+    }
+    const BlockStamp stamp{ProducerId(absl::StrCat("liar-", numbers.front())), 0, 0};
+    const char codec = static_cast<char>(Codec::kZstd);
+    const auto honest = EncodeBlock(stamp, events, Codec::kNone);
+    const auto lie =
+        Block::Parse(Forge(std::string(honest->bytes()), 5, std::string_view(&codec, 1)));
+    Note(absl::StrCat("LIE ", EventId(numbers.front()), " to ", partition.ToString()));
+    invariants_->OnLie(lie->checksum(), numbers);
+    node->replicator()->Append(partition, *lie, [](const AppendResult&) {});
+    return true;
+  }
+  return false;
+}
+
+void World::OnUndecodable(const PartitionId& partition, const SetAsideBlock& block) {
+  if (!undecodable_.emplace(partition, block.checksum).second) return;
+  Random dice(block.checksum);
+  simulation_.After(dice.Between(absl::ZeroDuration(), absl::Seconds(6)), [this, partition, block] {
+    Note(absl::StrCat("SET ASIDE ", partition.ToString(), " ", block.first.value()));
+    invariants_->OnSetAside(block.checksum);
+    const std::string key = SetAsideKey(partition);
+    const auto before = metadata_->Get(key);
+    SetAsideRecord record = before ? *DecodeSetAside(before->value) : SetAsideRecord();
+    record.blocks.push_back(block);
+    const SwapResult swapped = metadata_->Swap(key, before ? before->version : 0, Encode(record));
+    FOREBAY_CHECK(swapped.ok(), swapped.status().ToString());
   });
 }
 

@@ -76,6 +76,17 @@ class FakeBackend {
       Note(Encode(record));
       done(absl::OkStatus());
     };
+    backend.set_aside = [this](const PartitionId& partition, Offset offset,
+                               RpcBackend::SetAsideDone done) {
+      Note("set aside " + partition.ToString() + " " + std::to_string(offset.value()));
+      SetAside(offset);
+      done(SetAsideBlock{offset, offset + 2, 0});
+    };
+    backend.is_set_aside = [this](const PartitionId&, const SetAsideBlock& block,
+                                  RpcBackend::IsSetAsideDone done) {
+      MutexLock lock(mutex_);
+      done(set_aside_.contains(block.first));
+    };
     backend.produce = [this](const StreamId& stream, const std::vector<Event>& events,
                              RpcBackend::ProduceDone done) { done(Produce(stream, events)); };
     return backend;
@@ -111,6 +122,18 @@ class FakeBackend {
   void TrimTo(const PartitionId& partition, Offset floor) {
     MutexLock lock(mutex_);
     floors_[partition] = floor;
+  }
+  // The block that begins there is passed over.
+  void SetAside(Offset first) {
+    MutexLock lock(mutex_);
+    set_aside_.insert(first);
+  }
+  // As if a version that did not look had stored it.
+  void Store(const PartitionId& partition, Block block) {
+    MutexLock lock(mutex_);
+    std::vector<StoredBlock>& blocks = blocks_[partition];
+    const Offset first = blocks.empty() ? Offset() : blocks.back().end();
+    blocks.push_back({first, std::move(block)});
   }
   // What it was asked to do, but for appends and reads.
   std::vector<std::string> asked() {
@@ -214,6 +237,7 @@ class FakeBackend {
   std::map<StreamId, StreamOptions> streams_ ABSL_GUARDED_BY(mutex_);
   std::map<PartitionId, NodeId> owners_ ABSL_GUARDED_BY(mutex_);
   std::map<PartitionId, Offset> floors_ ABSL_GUARDED_BY(mutex_);
+  std::set<Offset> set_aside_ ABSL_GUARDED_BY(mutex_);
   std::map<PartitionId, std::vector<StoredBlock>> blocks_ ABSL_GUARDED_BY(mutex_);
   std::vector<NodeStatus> nodes_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::optional<AppendResult>> scripted_ ABSL_GUARDED_BY(mutex_);
