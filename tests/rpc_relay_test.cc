@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "rpc/block_relay.h"
+#include "runtime/random.h"
+#include "support/fake_cluster.h"
 #include "support/sim_executor.h"
 
 namespace forebay {
@@ -156,6 +160,98 @@ TEST_F(BlockRelayTest, SaysUnknownWhenAnyTryWasNotAnswered) {
   ASSERT_EQ(results_.size(), 1u);
   EXPECT_EQ(results_[0].outcome, Outcome::kUnknown);
   EXPECT_EQ(results_[0].status.code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// G2: the limit passes while the block is with the owner, for the first time.
+TEST_F(BlockRelayTest, SaysUnknownOfWhatWasHandedOverAndNotAnsweredYet) {
+  link_.silent = NodeId("a");
+  Append(absl::Milliseconds(5));
+  EXPECT_EQ(UntilResult(), absl::Milliseconds(5));
+  EXPECT_EQ(results_[0].outcome, Outcome::kUnknown);
+  EXPECT_EQ(results_[0].status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_NE(results_[0].status.message().find("owner 'a' of web/0 has not answered"),
+            std::string::npos)
+      << results_[0].status;
+}
+
+// G2: a refusal proves something about the attempt that it answers, and about no other one.
+TEST_F(BlockRelayTest, SaysUnknownWhenOnlyTheLastTryWasRefused) {
+  link_.silent = NodeId("a");
+  Append(absl::Seconds(2));
+  simulation_.RunFor(absl::Milliseconds(100));
+  link_.next = ScriptedLink::Failed(Outcome::kNotStored, absl::FailedPreconditionError("gap"));
+  UntilResult();
+  EXPECT_EQ(results_[0].outcome, Outcome::kUnknown);
+}
+
+TEST_F(BlockRelayTest, SaysNotStoredWhenEveryTryWasRefusedEvenIfLate) {
+  link_.silent = NodeId("a");
+  link_.replicas = {NodeId("a")};
+  Append(absl::Milliseconds(500));
+  simulation_.RunFor(absl::Milliseconds(400));
+  ASSERT_EQ(link_.unanswered.size(), 2u);
+  for (auto& answer : link_.unanswered) {
+    answer(ScriptedLink::Failed(Outcome::kNotStored, absl::UnavailableError("not the owner")));
+  }
+  link_.owner = NodeId();
+  UntilResult();
+  EXPECT_EQ(results_[0].outcome, Outcome::kNotStored);
+}
+
+// G2 and G3, with owners that come and go, and messages that are lost: whatever a caller with a
+// short limit is told is true, and what is not stored leaves the sequence to another event.
+TEST(BlockRelayLimits, TellNobodyNotStoredOfWhatIsStored) {
+  for (uint64_t seed = 1; seed <= 50; seed++) {
+    Random random(seed);
+    Simulation simulation;
+    SimClock clock{simulation};
+    SimExecutor executor{simulation};
+    FakeCluster cluster(executor, StreamId("web"), 3);
+    BlockRelay relay(clock, executor, cluster);
+    cluster.drop_request = [&] { return random.Chance(0.05); };
+    cluster.drop_answer = [&] { return random.Chance(0.05); };
+    std::set<std::string> stored, refused;
+    size_t told = 0;
+    const auto append = [&](int producer, const std::string& id, absl::Duration limit, auto then) {
+      Event event;
+      event.id = id;
+      const BlockStamp stamp{ProducerId(absl::StrCat("p", producer)), 0, 0};
+      relay.Append(cluster.Partition(static_cast<uint32_t>(producer % 3)),
+                   *EncodeBlock(stamp, {&event, 1}, Codec::kNone), limit,
+                   [&, id, then](const AppendResult& result) {
+                     told++;
+                     if (result.outcome == Outcome::kAcknowledged) stored.insert(id);
+                     if (result.outcome != Outcome::kNotStored) return;
+                     refused.insert(id);
+                     then();
+                   });
+    };
+    for (int i = 0; i < 200; i++) {
+      cluster.latency = random.Between(absl::Microseconds(100), absl::Milliseconds(5));
+      const NodeId& node = cluster.nodes()[random.Below(3)];
+      cluster.silent.clear();
+      if (random.Chance(0.2)) cluster.losing_answers = {node};
+      if (random.Chance(0.2)) cluster.silent = {node};
+      if (random.Chance(0.1)) cluster.Move(static_cast<uint32_t>(random.Below(3)), node);
+      append(i, absl::StrCat("first-", i),
+             random.Between(absl::Microseconds(500), absl::Milliseconds(6)), [&, i] {
+               cluster.silent.clear();
+               append(i, absl::StrCat("other-", i), absl::Seconds(60), [] {});
+             });
+      simulation.RunFor(random.Between(absl::ZeroDuration(), absl::Milliseconds(10)));
+    }
+    cluster.silent.clear();
+    cluster.losing_answers.clear();
+    cluster.drop_request = cluster.drop_answer = [] { return false; };
+    simulation.RunFor(absl::Minutes(2));
+    std::multiset<std::string> there;
+    for (const Event& event : cluster.AllStored()) there.insert(event.id);
+    for (const std::string& id : refused) EXPECT_EQ(there.count(id), 0u) << id << ", seed " << seed;
+    for (const std::string& id : stored) EXPECT_EQ(there.count(id), 1u) << id << ", seed " << seed;
+    EXPECT_EQ(told, 200 + refused.size()) << "seed " << seed;
+    EXPECT_GT(refused.size(), 0u);
+    EXPECT_GT(stored.size(), 0u);
+  }
 }
 
 TEST_F(BlockRelayTest, PassesARefusalForGoodOnAtOnce) {

@@ -156,9 +156,8 @@ void PartitionSender::Seal() {
 }
 
 void PartitionSender::Send(Sent& sent) {
-  (sent.attempts == 0 ? context_.counters.blocks_sent : context_.counters.blocks_retried)++;
-  sent.attempts++;
-  sent.open_attempts++;
+  (sent.attempts.begun() == 0 ? context_.counters.blocks_sent : context_.counters.blocks_retried)++;
+  sent.attempts.Begin();
   sent.generation = generation_;
   context_.link.SendBlock(route_.owner, partition_, sent.block,
                           [this, alive = std::weak_ptr<bool>(alive_), node = route_.owner,
@@ -176,12 +175,12 @@ void PartitionSender::OnAnswer(const NodeId& node, uint64_t number, uint64_t gen
   const auto at = std::find_if(blocks_.begin(), blocks_.end(),
                                [&](const Sent& sent) { return sent.number == number; });
   if (at == blocks_.end() || at->settled) return;
+  at->attempts.Answered(result.outcome);
   switch (result.outcome) {
     case Outcome::kAcknowledged:  // true whenever it comes, whoever says it
       OnAcknowledged(*at, std::move(result));
       return;
     case Outcome::kNotStored:
-      at->open_attempts--;
       if (generation != at->generation) return;
       return OnNotStored(static_cast<size_t>(at - blocks_.begin()), result.status);
     case Outcome::kUnknown:
@@ -204,7 +203,7 @@ void PartitionSender::OnAcknowledged(Sent& sent, AppendResult result) {
   quiet_since_ = last_settled_ = context_.clock.Now();
   sent.settled = true;
   // As TCP does, and only of blocks that were sent once (RFC 6298 sections 2 and 3).
-  if (sent.attempts == 1) {
+  if (sent.attempts.begun() == 1) {
     context_.ack_time += (last_settled_ - sent.sealed - context_.ack_time) / 8;
   }
   std::vector<Waiting> waiting = std::exchange(sent.waiting, {});
@@ -402,15 +401,7 @@ void PartitionSender::FailSealed(const absl::Status& status) {
   for (Sent& sent : blocks) {
     settled_ += sent.block.event_count();
     if (sent.settled) continue;
-    AppendResult result = NotStored(status);
-    // G2: an attempt that nobody answered may still be stored.
-    if (sent.open_attempts > 0) {
-      result.outcome = Outcome::kUnknown;
-      if (absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
-        result.status = absl::DeadlineExceededError(status.message());
-      }
-    }
-    Report(std::move(sent.waiting), std::move(result));
+    Report(std::move(sent.waiting), sent.attempts.GiveUp(status));
   }
 }
 

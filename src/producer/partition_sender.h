@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "producer/attempts.h"
 #include "producer/producer.h"
 
 namespace forebay {
@@ -88,10 +89,8 @@ class PartitionSender {
     absl::Time sealed;
     Block block;
     std::vector<Waiting> waiting;  // for its events
-    int attempts = 0;
+    Attempts attempts = {};
     uint64_t generation = 0;  // of the last attempt, or 0: its answer does not count any more
-    // Attempts that were not answered "not stored": as long as there is one, it may be stored.
-    int open_attempts = 0;
     bool settled = false;
   };
 

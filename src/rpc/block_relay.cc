@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "producer/attempts.h"
 
 namespace forebay {
 namespace {
@@ -21,6 +22,11 @@ bool IsRetryable(const AppendResult& result) {
          result.status.code() == absl::StatusCode::kResourceExhausted;
 }
 
+absl::Status NoAnswer(const Route& route) {
+  return absl::UnavailableError(absl::StrCat("owner '", route.owner.value(), "' of ",
+                                             route.partition.ToString(), " has not answered"));
+}
+
 }  // namespace
 
 // An append on its way. Each round of routing and sending has a number; what belongs to an earlier
@@ -32,11 +38,13 @@ struct BlockRelay::Attempt {
   Done done;
   uint64_t round = 0;
   uint64_t takeover_turn = 0;
-  bool may_be_stored = false;  // some earlier try ended without saying
+  Attempts attempts = {};
   absl::Status last = absl::UnavailableError("no owner was found");
 
+  void GiveUp(const absl::Status& why) { Settle(attempts.GiveUp(why)); }
   void Settle(AppendResult result) {
     if (done == nullptr) return;
+    result.partition = partition;
     Done settled = std::move(done);
     done = nullptr;
     block.reset();
@@ -53,19 +61,7 @@ void BlockRelay::Append(const PartitionId& partition, Block block, absl::Duratio
                         Done done) {
   auto attempt = std::make_shared<Attempt>(
       Attempt{partition, std::move(block), clock_.Now() + limit, std::move(done)});
-  executor_.PostAfter(limit, [attempt] {
-    AppendResult result;
-    result.partition = attempt->partition;
-    result.outcome = attempt->may_be_stored ? Outcome::kUnknown : Outcome::kNotStored;
-    result.status = attempt->last;
-    if (attempt->may_be_stored) {
-      result.status = absl::DeadlineExceededError(
-          absl::StrCat("the outcome is unknown: send again with the same producer identity and "
-                       "sequence to settle it (last: ",
-                       attempt->last.ToString(), ")"));
-    }
-    attempt->Settle(std::move(result));
-  });
+  executor_.PostAfter(limit, [attempt] { attempt->GiveUp(attempt->last); });
   FindOwner(attempt);
 }
 
@@ -93,9 +89,12 @@ void BlockRelay::FindOwner(const std::shared_ptr<Attempt>& attempt) {
 
 void BlockRelay::Send(const std::shared_ptr<Attempt>& attempt, const Route& route) {
   const uint64_t round = attempt->round;
+  attempt->attempts.Begin();
+  attempt->last = NoAnswer(route);
   link_.SendBlock(route.owner, attempt->partition, *attempt->block,
                   [this, attempt, round, route](AppendResult result) {
                     if (attempt->settled()) return;
+                    attempt->attempts.Answered(result.outcome);
                     // A late acknowledgement is as good as any.
                     if (attempt->round != round && result.outcome != Outcome::kAcknowledged) return;
                     const bool broke = result.outcome == Outcome::kUnknown;
@@ -104,10 +103,7 @@ void BlockRelay::Send(const std::shared_ptr<Attempt>& attempt, const Route& rout
                   });
   executor_.PostAfter(kOwnerSilence, [this, attempt, round, route] {
     if (attempt->round != round || attempt->settled()) return;
-    attempt->may_be_stored = true;
-    attempt->last =
-        absl::UnavailableError(absl::StrCat("owner '", route.owner.value(), "' of ",
-                                            attempt->partition.ToString(), " does not answer"));
+    attempt->last = NoAnswer(route);
     OnSilence(attempt, route);
     TryAgain(attempt, kWaitDefault);
   });
@@ -128,20 +124,11 @@ void BlockRelay::OnResult(const std::shared_ptr<Attempt>& attempt, AppendResult 
     return;
   }
   if (IsRetryable(result)) {
-    attempt->may_be_stored |= result.outcome == Outcome::kUnknown;
     attempt->last = result.status;
     TryAgain(attempt, RetryAfter(result.status).value_or(kWaitDefault));
     return;
   }
-  // Refused for good; but an earlier try may have been stored all the same.
-  if (attempt->may_be_stored) {
-    result.outcome = Outcome::kUnknown;
-    result.status = absl::Status(absl::StatusCode::kDeadlineExceeded,
-                                 absl::StrCat("the outcome is unknown: an earlier try was not "
-                                              "answered, this one was refused: ",
-                                              result.status.ToString()));
-  }
-  attempt->Settle(std::move(result));
+  attempt->GiveUp(result.status);  // refused for good
 }
 
 void BlockRelay::TryAgain(const std::shared_ptr<Attempt>& attempt, absl::Duration wait) {
