@@ -1,6 +1,7 @@
 // Whole nodes in one process: real stores, real gRPC, a metadata file that they share.
 #include "forebay/buffer.h"
 
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "forebay/client.h"
+#include "forebay/v1/ingest.grpc.pb.h"
 #include "support/memory_sink.h"
 
 namespace forebay {
@@ -92,6 +94,29 @@ TEST_F(BufferTest, SaysThatThereIsNoSuchStream) {
   const AppendResult result = nodes_["a"]->Append(StreamId("nothing"), Numbered(0));
   EXPECT_EQ(result.outcome, Outcome::kNotStored);
   EXPECT_EQ(result.status.code(), absl::StatusCode::kNotFound);
+}
+
+// With one zone of two alive nothing can be acknowledged. batch.give_up_after holds for whoever
+// appends through this node, with an identity or without.
+TEST_F(BufferTest, GivesUpAppendsOfOthersWhenItsSettingSays) {
+  BufferOptions options = OptionsOf("a", 2);
+  options.batch.give_up_after = absl::Milliseconds(300);
+  absl::StatusOr<std::unique_ptr<Buffer>> node = Buffer::Open(std::move(options));
+  ASSERT_TRUE(node.ok()) << node.status();
+  const auto stub = v1::Ingest::NewStub(
+      grpc::CreateChannel((*node)->address(), grpc::InsecureChannelCredentials()));
+  for (const bool producer : {false, true}) {
+    v1::AppendRequest request;
+    request.set_stream("web");
+    request.add_events()->set_payload("x");
+    if (producer) request.mutable_producer()->set_id("p");
+    v1::AppendResponse response;
+    grpc::ClientContext context;
+    const grpc::Status status = stub->Append(&context, request, &response);
+    EXPECT_FALSE(status.ok());
+    EXPECT_NE(status.error_message().find("300ms"), std::string::npos)
+        << "producer " << producer << ": " << status.error_message();
+  }
 }
 
 TEST_F(BufferTest, GoesOnAfterARestart) {

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "forebay/v1/ingest.grpc.pb.h"
 #include "rpc/status_wire.h"
 #include "support/inbox.h"
@@ -48,6 +50,7 @@ class IngestTest : public testing::Test {
   }
   struct Tailed {
     std::vector<std::string> events;  // "offset:payload"
+    std::optional<uint64_t> begins;   // as the first response says
     grpc::Status status;
   };
   Tailed Tail(const v1::TailRequest& request) {
@@ -56,6 +59,7 @@ class IngestTest : public testing::Test {
     Tailed tailed;
     v1::TailResponse response;
     while (reader->Read(&response)) {
+      if (!tailed.begins.has_value()) tailed.begins = response.next_offset();
       for (const v1::TailEvent& event : response.events()) {
         tailed.events.push_back(std::to_string(event.offset()) + ":" + event.event().payload());
       }
@@ -241,7 +245,8 @@ TEST_F(IngestTest, PassesOnWhatTheOwnerSaysAndHowLongToWait) {
     node_->backend().NextResult(one.outcome, one.status);
     const grpc::Status status = Append(Request({"x"}));
     EXPECT_EQ(status.error_code(), one.code) << status.error_message();
-    EXPECT_EQ(RetryAfter(FromGrpc(status)), RetryAfter(one.status));
+    const absl::Duration wait = RetryAfter(one.status).value_or(absl::Milliseconds(100));
+    EXPECT_EQ(RetryAfter(FromGrpc(status)), wait);
   }
   // With an identity, a refusal for good is passed on as it is.
   node_->backend().NextResult(Outcome::kNotStored, absl::FailedPreconditionError("gap: next is 3"));
@@ -352,7 +357,43 @@ TEST_F(IngestTest, TailsFromTheOldestEventThatIsKept) {
   v1::TailRequest request = TailFrom(0);
   EXPECT_EQ(Tail(request).status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
   request.set_start(true);
-  EXPECT_EQ(Tail(request).events, std::vector<std::string>{"2:c"});
+  const Tailed tailed = Tail(request);
+  EXPECT_EQ(tailed.events, std::vector<std::string>{"2:c"});
+  EXPECT_EQ(tailed.begins, 2u) << "who goes on from there must not be refused";
+}
+
+// The floor may rise before the tail has read anything.
+TEST_F(IngestTest, TellsWhereATailReallyBegins) {
+  node_->Serve();
+  for (const char* payload : {"a", "b", "c"}) ASSERT_TRUE(Append(Request({payload})).ok());
+  v1::TailRequest request = TailFrom(0);
+  request.set_start(true);
+  EXPECT_EQ(Tail(request).begins, 0u);
+  node_->backend().Forget(kFirst, Offset(0));
+  EXPECT_EQ(Tail(request).begins, 1u);
+  node_->backend().TrimTo(kFirst, Offset(3));
+  EXPECT_EQ(Tail(request).begins, 3u) << "nothing is kept: the next event will be there";
+}
+
+// G4: a tail is a copy of the partition, or says that it is not.
+TEST_F(IngestTest, EndsATailThatMeetsAGapAndNamesBothEnds) {
+  node_->Serve();
+  for (const char* payload : {"a", "b", "c", "d", "e"}) {
+    ASSERT_TRUE(Append(Request({payload})).ok());
+  }
+  node_->backend().Forget(kFirst, Offset(2));
+  node_->backend().Forget(kFirst, Offset(3));
+  const Tailed before = Tail(TailFrom(0));
+  EXPECT_EQ(before.events, (std::vector<std::string>{"0:a", "1:b"}));
+  const Tailed inside = Tail(TailFrom(3));
+  EXPECT_TRUE(inside.events.empty());
+  for (const auto& [tailed, from] : {std::pair(before, 2), std::pair(inside, 3)}) {
+    EXPECT_EQ(tailed.status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
+    EXPECT_NE(tailed.status.error_message().find(absl::StrCat("offsets ", from, " to 3 ")),
+              std::string::npos)
+        << tailed.status.error_message();
+    EXPECT_NE(tailed.status.error_message().find("at offset 4"), std::string::npos);
+  }
 }
 
 TEST_F(IngestTest, FollowsNewEventsFromTheEnd) {

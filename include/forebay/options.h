@@ -58,8 +58,9 @@ struct BatchOptions {
   size_t memory_bytes_max = 64 << 20;  // events taken in and not settled yet; 1 MiB to 64 GiB
   // At memory_bytes_max: true = Append waits for room, false = it refuses (RESOURCE_EXHAUSTED).
   bool wait_for_memory = true;
-  // How long an append is retried, over any number of owners, before its outcome is reported as
-  // unknown. Infinite by default.
+  // How long an append is retried, over any number of owners, before its outcome is reported: as
+  // unknown, or as not stored where that is sure. Over 0; infinite by default. In a node it is also
+  // for what comes through Ingest.Append and for dead letters, which wait 10 s if it is infinite.
   absl::Duration give_up_after = absl::InfiniteDuration();
   // Given: retries of a restarted process are recognized if it repeats its sequences and epoch.
   // Empty: drawn at start.

@@ -1,6 +1,7 @@
 #include "forebay/options.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 
 namespace forebay {
 namespace {
@@ -31,8 +32,10 @@ constexpr char kNameRule[] = "1 to 64 of a-z, 0-9, '-', '_' and '.'";
 }  // namespace
 
 absl::Status StreamOptions::Validate() const {
+  if (!IsName(name.value())) {
+    return OutOfRange("stream name", "'" + Shown(name.value()) + "'", kNameRule);
+  }
   const std::string where = absl::StrCat("stream '", name.value(), "': ");
-  if (!IsName(name.value())) return OutOfRange("stream name", "'" + name.value() + "'", kNameRule);
   if (partitions < 1 || partitions > 65536) {
     return OutOfRange(where + "partitions", absl::StrCat(partitions), "1 to 65536");
   }
@@ -55,8 +58,11 @@ absl::Status BatchOptions::Validate() const {
   if (linger < absl::ZeroDuration() || linger > absl::Seconds(1)) {
     return OutOfRange("linger", absl::FormatDuration(linger), "0 to 1s");
   }
-  if (memory_bytes_max < (1 << 20)) {
-    return OutOfRange("memory_bytes_max", absl::StrCat(memory_bytes_max), "at least 1 MiB");
+  if (memory_bytes_max < (1 << 20) || memory_bytes_max > (size_t{64} << 30)) {
+    return OutOfRange("memory_bytes_max", absl::StrCat(memory_bytes_max), "1 MiB to 64 GiB");
+  }
+  if (give_up_after <= absl::ZeroDuration()) {
+    return OutOfRange("give_up_after", absl::FormatDuration(give_up_after), "over 0");
   }
   if (producer.value().size() > EventLimits::kProducerIdBytesMax) {
     return OutOfRange("producer", absl::StrCat(producer.value().size(), " bytes long"),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace forebay {
 
 Appenders::Appenders(Clock& clock, Executor& executor, IngestLink& link, ZoneId zone,
@@ -18,6 +20,11 @@ absl::StatusOr<Appender*> Appenders::Of(const StreamId& stream) {
   // none is made after Close.
   MutexLock lock(mutex_);
   if (closed_) return absl::UnavailableError("this node is closed");
+  const auto found = by_stream_.find(stream);
+  if (found == by_stream_.end() && by_stream_.size() >= kStreamsMax) {
+    return absl::ResourceExhaustedError(absl::StrCat("this process appends to ", by_stream_.size(),
+                                                     " streams already, which is the limit"));
+  }
   auto& appender = by_stream_[stream];
   if (appender == nullptr) {
     appender = std::make_unique<Appender>(

@@ -15,6 +15,9 @@ namespace forebay {
 // used after Close.
 class Appenders {
  public:
+  // So many streams at once; for more Of is RESOURCE_EXHAUSTED.
+  static constexpr size_t kStreamsMax = 65536;
+
   Appenders(Clock& clock, Executor& executor, IngestLink& link, ZoneId zone, BatchOptions batch);
 
   // Made at the first call for a stream; lives as long as this object. UNAVAILABLE after Close.

@@ -33,7 +33,8 @@ constexpr absl::Duration kCloseDeadline = absl::Seconds(10);
 // Even when the appends have used up the time to close: a hand-over is what keeps the gap short.
 constexpr absl::Duration kHandOverAtLeast = absl::Seconds(1);
 constexpr absl::Duration kServerDeadline = absl::Milliseconds(500);
-// A unary append, and a dead letter, is told that its outcome is unknown after so long.
+// A unary append, and a dead letter, is told that its outcome is unknown after so long where
+// batch.give_up_after is infinite: nobody waits for an answer for ever.
 constexpr absl::Duration kServiceGivesUpAfter = absl::Seconds(10);
 constexpr size_t kSinkWorkersMax = 8;
 
@@ -44,12 +45,17 @@ uint64_t DrawNumber() {
   return number;
 }
 
+absl::Duration ServiceGivesUpAfter(const BatchOptions& batch) {
+  const bool is_set = batch.give_up_after != absl::InfiniteDuration();
+  return is_set ? batch.give_up_after : kServiceGivesUpAfter;
+}
+
 // Appends for others never wait inside a call, and never share this process's producer identity.
 BatchOptions ServiceBatch(BatchOptions batch) {
   batch.producer = ProducerId();
   batch.producer_epoch = 0;
   batch.wait_for_memory = false;
-  batch.give_up_after = kServiceGivesUpAfter;
+  batch.give_up_after = ServiceGivesUpAfter(batch);
   return batch;
 }
 
@@ -65,8 +71,7 @@ class NodeAssembly::Impl {
   absl::Status Close(absl::Duration deadline);
 
   absl::StatusOr<Appender*> AppenderOf(const StreamId& stream) {
-    if (!streams_->Find(stream).has_value()) return NoSuchStream(stream);
-    return appenders_->Of(stream);
+    return appenders_->Of(stream);  // its producer learns whether there is such a stream
   }
   void Status(StatusDone done);
   NodeStats stats() const {
@@ -188,6 +193,7 @@ absl::Status NodeAssembly::Impl::Listen() {
   server.credentials = credentials_;
   server.access = options_.access;
   server.limits = options_.limits;
+  server.relay_limit = ServiceGivesUpAfter(options_.batch);
   absl::StatusOr<std::unique_ptr<RpcServer>> listening =
       RpcServer::Listen(std::move(server), *messages_, *heartbeats_);
   if (!listening.ok()) return listening.status();
@@ -212,8 +218,14 @@ absl::Status NodeAssembly::Impl::CreateStreams() {
     StreamOptions dead_letters;
     if (of != options_.streams.end()) {
       dead_letters = *of;
-    } else if (const auto known = streams_->Find(sink.stream); known.has_value()) {
-      dead_letters = *known;
+    } else {
+      const auto looked_up = Handover<absl::StatusOr<StreamOptions>>::Make();
+      streams_->LookUp(sink.stream, [looked_up](absl::StatusOr<StreamOptions> known) {
+        looked_up->Give(std::move(known));
+      });
+      const absl::StatusOr<StreamOptions> known = looked_up->Take();
+      if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
+      if (known.ok()) dead_letters = *known;
     }
     dead_letters.name = DeadLetterStream(sink.stream);
     dead_letters.partitions = 1;
@@ -339,6 +351,9 @@ OwnershipListener NodeAssembly::Impl::Listener() {
 RpcBackend NodeAssembly::Impl::Backend() {
   RpcBackend backend = BackendOf(self_.id, *replicator_);
   backend.stream = [this](const StreamId& stream) { return streams_->Find(stream); };
+  backend.look_up_stream = [this](const StreamId& stream, RpcBackend::StreamDone done) {
+    streams_->LookUp(stream, std::move(done));
+  };
   backend.create_stream = [this](const StreamOptions& stream, RpcBackend::Done done) {
     streams_->Create(stream, std::move(done));
   };

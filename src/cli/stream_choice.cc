@@ -23,6 +23,12 @@ absl::StatusOr<StreamId> ChooseStream(RemoteCluster& cluster, const std::string&
     if (!absl::EndsWith(known, ".dead-letter")) ordinary.push_back(known);
   }
   if (name.empty() && ordinary.size() == 1) return StreamId(ordinary[0]);
+  // The node that was asked may have heard of it only just now.
+  if (!name.empty()) {
+    const auto partitions = cluster.PartitionCount(StreamId(name), absl::Seconds(5));
+    if (partitions.ok()) return StreamId(name);
+    if (!absl::IsNotFound(partitions.status())) return partitions.status();
+  }
   const std::string list = ordinary.empty()
                                ? "there are none; 'forebay admin create-stream' makes one"
                                : "there are " + absl::StrJoin(ordinary, ", ");

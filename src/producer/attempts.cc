@@ -19,8 +19,7 @@ AppendResult Attempts::GiveUp(const absl::Status& why) const {
   if (!MayBeStored()) return {.outcome = Outcome::kNotStored, .status = why};  // outcome-unknown
   return {.outcome = Outcome::kUnknown,
           .status = absl::DeadlineExceededError(absl::StrCat(
-              "the outcome is unknown, as an attempt to store it was not answered; a repeat with "
-              "the same producer identity and sequence settles it (last: ",
+              "the outcome is unknown, as an attempt to store it was not answered (last: ",
               why.ToString(absl::StatusToStringMode::kWithNoExtraData), ")"))};
 }
 

@@ -24,10 +24,14 @@ constexpr int kSurveysAwake = 25;
 constexpr size_t kSurveyedAtLeast = 16;
 constexpr size_t kPrefixes = 4;  // that are watched
 constexpr absl::Duration kRegisterRetry = absl::Milliseconds(200);
+constexpr absl::Duration kAskAgainAfter = absl::Milliseconds(100);
 
 absl::Status UnknownPartition(const PartitionId& partition) {
-  return absl::NotFoundError(absl::StrCat("no partition ", partition.ToString(),
-                                          ": the stream does not exist, or has fewer partitions"));
+  // The streams there are, are known to others (rpc's StreamDirectory), and earlier.
+  return WithRetryAfter(
+      absl::UnavailableError(absl::StrCat("this node has not heard of partition ",
+                                          partition.ToString(), " yet: ask again")),
+      kAskAgainAfter);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/status.h"
 #include "rpc/credentials.h"
 
 namespace forebay {
@@ -82,8 +83,8 @@ absl::Status Caller::Denied(const std::string& missing) const {
 
 absl::Status Caller::CheckRole(Role role, const StreamId& stream) const {
   if (Has(role, stream.value())) return absl::OkStatus();
-  return Denied(
-      absl::StrCat("needs the role '", NameOf(role), "' on stream '", stream.value(), "'"));
+  return Denied(absl::StrCat("needs the role '", NameOf(role), "' on stream '",
+                             forebay::Shown(stream.value()), "'"));
 }
 
 absl::Status Caller::CheckAdmin() const {
@@ -98,7 +99,7 @@ bool Caller::MaySee(const StreamId& stream) const {
 
 absl::Status Caller::CheckMaySee(const StreamId& stream) const {
   if (MaySee(stream)) return absl::OkStatus();
-  return Denied(absl::StrCat("needs a role on stream '", stream.value(), "'"));
+  return Denied(absl::StrCat("needs a role on stream '", forebay::Shown(stream.value()), "'"));
 }
 
 absl::Status Caller::CheckIsNode(const NodeId& node) const {
@@ -107,7 +108,8 @@ absl::Status Caller::CheckIsNode(const NodeId& node) const {
       std::find(shown_.names.begin(), shown_.names.end(), name) != shown_.names.end()) {
     return absl::OkStatus();
   }
-  return absl::PermissionDeniedError(absl::StrCat(shown_.who, " is not node '", node.value(),
+  return absl::PermissionDeniedError(absl::StrCat(shown_.who, " is not node '",
+                                                  forebay::Shown(node.value()),
                                                   "': its certificate needs the subject "
                                                   "alternative name DNS:",
                                                   name));

@@ -6,31 +6,38 @@
 
 namespace forebay {
 
-class AdminService final : public v1::Admin::CallbackService {
+// Requests come as bytes (raw_message.h).
+using RawAdmin = v1::Admin::WithRawCallbackMethod_Status<
+    v1::Admin::WithRawCallbackMethod_TakeOver<v1::Admin::WithRawCallbackMethod_Move<
+        v1::Admin::WithRawCallbackMethod_DrainNode<v1::Admin::WithRawCallbackMethod_SetMaintenance<
+            v1::Admin::WithRawCallbackMethod_SetAside<
+                v1::Admin::WithRawCallbackMethod_CreateStream<v1::Admin::Service>>>>>>>;
+
+class AdminService final : public RawAdmin {
  public:
   explicit AdminService(ServiceContext context) : context_(context) {}
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context,
-                                   const v1::StatusRequest* request,
-                                   v1::StatusResponse* response) override;
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* TakeOver(grpc::CallbackServerContext* context,
-                                     const v1::AdminTakeOverRequest* request,
-                                     v1::AdminTakeOverResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Move(grpc::CallbackServerContext* context,
-                                 const v1::MoveRequest* request,
-                                 v1::MoveResponse* response) override;
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* DrainNode(grpc::CallbackServerContext* context,
-                                      const v1::DrainNodeRequest* request,
-                                      v1::DrainNodeResponse* response) override;
+                                      const grpc::ByteBuffer* request,
+                                      grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* SetMaintenance(grpc::CallbackServerContext* context,
-                                           const v1::SetMaintenanceRequest* request,
-                                           v1::SetMaintenanceResponse* response) override;
+                                           const grpc::ByteBuffer* request,
+                                           grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* SetAside(grpc::CallbackServerContext* context,
-                                     const v1::SetAsideRequest* request,
-                                     v1::SetAsideResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* CreateStream(grpc::CallbackServerContext* context,
-                                         const v1::CreateStreamRequest* request,
-                                         v1::CreateStreamResponse* response) override;
+                                         const grpc::ByteBuffer* request,
+                                         grpc::ByteBuffer* response) override;
 
  private:
   const ServiceContext context_;

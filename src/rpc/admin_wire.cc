@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "base/utf8.h"
 
 namespace forebay {
@@ -218,13 +219,13 @@ absl::StatusOr<StreamOptions> FromWire(const v1::CreateStreamRequest& wire) {
     options.codec = Codec::kLz4;
   } else if (!wire.codec().empty() && wire.codec() != "zstd") {
     return absl::InvalidArgumentError(
-        absl::StrCat("codec is '", wire.codec(), "', but it must be none, lz4 or zstd"));
+        absl::StrCat("codec is '", Shown(wire.codec()), "', but it must be none, lz4 or zstd"));
   }
   if (wire.on_zone_shortfall() == "accept_degraded") {
     options.on_zone_shortfall = ZoneShortfall::kAcceptDegraded;
   } else if (!wire.on_zone_shortfall().empty() && wire.on_zone_shortfall() != "reject") {
     return absl::InvalidArgumentError(absl::StrCat("on_zone_shortfall is '",
-                                                   wire.on_zone_shortfall(),
+                                                   Shown(wire.on_zone_shortfall()),
                                                    "', but it must be reject or accept_degraded"));
   }
   return options;

@@ -15,13 +15,14 @@ namespace {
 
 // Of blocks taken from one stream and not answered; then the caller waits (HTTP/2 flow control).
 constexpr size_t kOpenBytesMax = 64 << 20;
+constexpr absl::Duration kAskAgainAfter = absl::Milliseconds(50);
 
 }  // namespace
 
 void AppendBlocksStream::ListenForStop() {
   stop_id_ = context_.stop.Add([weak = weak_from_this()] {
     if (const auto stream = weak.lock()) {
-      stream->End({grpc::StatusCode::UNAVAILABLE, "the node is stopping"});
+      stream->End(ToGrpc(absl::UnavailableError("the node is stopping")));
     }
   });
 }
@@ -54,9 +55,9 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
     return;
   }
   const std::optional<StreamOptions> stream = (*backend)->stream(refused.partition.stream);
-  if (!stream.has_value() || append.partition() >= stream->partitions) {
-    refused.status = stream.has_value() ? NoSuchPartition(*stream, append.partition())
-                                        : NoSuchStream(refused.partition.stream);
+  if (!stream.has_value()) return TakeUnheardOf(request, bytes, *backend, refused.partition);
+  if (append.partition() >= stream->partitions) {
+    refused.status = NoSuchPartition(*stream, append.partition());
     Answer(request, bytes, refused);
     Wake();
     return;
@@ -75,6 +76,27 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
                        self->Answer(request, bytes, result);
                        self->WakeSoon(*backend);
                      });
+}
+
+// Waiting for the metadata store would let later blocks overtake this one.
+void AppendBlocksStream::TakeUnheardOf(uint64_t request, size_t bytes,
+                                       const BackendHolder::Held& backend,
+                                       const PartitionId& partition) {
+  const auto self = std::static_pointer_cast<AppendBlocksStream>(shared_from_this());
+  FindPartition(*backend, partition, [self, request, bytes, partition](absl::Status found) {
+    AppendResult refused;
+    refused.outcome = Outcome::kNotStored;
+    refused.partition = partition;
+    refused.status = std::move(found);
+    if (refused.status.ok()) {
+      refused.status = WithRetryAfter(
+          absl::UnavailableError(absl::StrCat("this node has only just heard of ",
+                                              partition.ToString(), ": send it again")),
+          kAskAgainAfter);
+    }
+    self->Answer(request, bytes, refused);
+    self->Wake();
+  });
 }
 
 void AppendBlocksStream::Answer(uint64_t request, size_t bytes, const AppendResult& result) {

@@ -30,6 +30,8 @@ class AppendBlocksStream final
 
  private:
   void Take(v1::BlockAppend& append);
+  void TakeUnheardOf(uint64_t request, size_t bytes, const BackendHolder::Held& backend,
+                     const PartitionId& partition);
   // To be followed by a wake-up.
   void Answer(uint64_t request, size_t bytes, const AppendResult& result);
   // Once for all results of one turn of the node.

@@ -1,5 +1,7 @@
 #include "rpc/append_call.h"
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/checksum.h"
 #include "base/status.h"
+#include "rpc/append_failure.h"
 #include "rpc/ingest_wire.h"
 
 namespace forebay {
@@ -70,8 +73,9 @@ absl::StatusOr<std::vector<Event>> TakeEvents(v1::AppendRequest& request) {
   return events;
 }
 
-// One status for results that are not all acknowledgements (see ingest.proto).
-absl::Status StatusOf(const std::vector<AppendResult>& results) {
+// One status for results that are not all acknowledgements (see ingest.proto). `which` says where
+// one learns which is which.
+absl::Status StatusOf(const std::vector<AppendResult>& results, absl::string_view which) {
   size_t stored = 0, unknown = 0;
   const AppendResult* worst = nullptr;
   for (const AppendResult& result : results) {
@@ -87,32 +91,33 @@ absl::Status StatusOf(const std::vector<AppendResult>& results) {
   if (worst == nullptr) return absl::OkStatus();
   const std::string counts =
       absl::StrCat(stored, " of ", results.size(), " events are stored, ", unknown,
-                   " have an unknown outcome (the details say which): ", worst->status.message());
+                   " have an unknown outcome (", which, "): ", worst->status.message());
   if (unknown > 0) return absl::DeadlineExceededError(counts);
   // Nothing is stored: a client may simply repeat the call where the code says so.
   if (stored == 0) return worst->status;
   return absl::AbortedError(counts);
 }
 
-void Answer(const Call& call, const std::vector<std::string>& ids,
-            const std::vector<AppendResult>& results) {
-  const auto fill = [&](auto* out) {
-    for (size_t i = 0; i < ids.size(); i++) {
-      v1::EventResult& result = *out->Add();
-      result.set_id(ids[i]);
-      ToWire(results[i], 0, result);
-    }
-  };
-  const absl::Status status = StatusOf(results);
-  if (status.ok()) {
-    call->Answer([&](v1::AppendResponse& response) { fill(response.mutable_results()); });
-    return;
+void Answer(const Call& call, const SentEvents& events, const std::vector<AppendResult>& results) {
+  const bool all_stored = std::all_of(results.begin(), results.end(), [](const auto& result) {
+    return result.outcome == Outcome::kAcknowledged;
+  });
+  if (all_stored) {
+    return call->Answer([&](v1::AppendResponse& response) {
+      for (size_t i = 0; i < results.size(); i++) {
+        v1::EventResult& result = *response.add_results();
+        result.set_id(events.ids[i]);
+        ToWire(results[i], 0, result);
+      }
+    });
   }
-  v1::AppendFailure failure;
-  fill(failure.mutable_results());
-  // Headers are no place for thousands of results; some proxies refuse more than 8 KiB.
-  const bool fits = failure.ByteSizeLong() <= 4096;
-  call->End(ToGrpc(status, fits ? &failure : nullptr));
+  const std::optional<v1::AppendFailure> failure = MakeAppendFailure(events, results);
+  if (failure.has_value()) {
+    return call->End(ToGrpc(StatusOf(results, "the details say which"), &*failure));
+  }
+  call->End(StatusOf(results,
+                     "too many turns between them for the details: send fewer events in a "
+                     "request, or give a producer identity, with which a repeat says it"));
 }
 
 std::vector<std::string> IdsOf(const std::vector<Event>& events) {
@@ -122,8 +127,9 @@ std::vector<std::string> IdsOf(const std::vector<Event>& events) {
   return ids;
 }
 
-void AppendAsProducer(AppendContext context, const StreamOptions& stream,
-                      v1::AppendRequest& request, absl::Duration limit, const Call& call) {
+void AppendAsProducer(AppendContext context, const StreamOptions& stream, PendingAppend append) {
+  const Call& call = append.call;
+  v1::AppendRequest& request = *append.request;
   const absl::StatusOr<uint32_t> partition = PartitionFor(request, stream);
   if (!partition.ok()) return call->End(partition.status());
   absl::StatusOr<std::vector<Event>> events = TakeEvents(request);
@@ -137,38 +143,52 @@ void AppendAsProducer(AppendContext context, const StreamOptions& stream,
   const BlockStamp stamp{ProducerId(producer.id()), producer.epoch(), producer.first_sequence()};
   absl::StatusOr<Block> block = EncodeBlock(stamp, *events, stream.codec);
   if (!block.ok()) return call->End(block.status());
-  context.relay.Append({stream.name, *partition}, *std::move(block), limit,
-                       [call, ids = IdsOf(*events)](const AppendResult& result) {
-                         std::vector<AppendResult> results(ids.size(), result);
+  context.relay.Append({stream.name, *partition}, *std::move(block), append.limit,
+                       [call, sent = SentEvents{IdsOf(*events), {}}](const AppendResult& result) {
+                         std::vector<AppendResult> results(sent.ids.size(), result);
                          for (size_t i = 0; i < results.size(); i++)
                            results[i].offset = result.offset + i;
-                         Answer(call, ids, results);
+                         Answer(call, sent, results);
                        });
 }
 
-}  // namespace
-
-void RunAppend(AppendContext context, const RpcBackend& backend, v1::AppendRequest& request,
-               absl::Duration limit, Call call) {
-  const StreamId stream(request.stream());
-  if (absl::Status status = CheckIdentity(request); !status.ok()) return call->End(status);
-  if (absl::Status status = CheckSize(request); !status.ok()) return call->End(status);
-  const std::optional<StreamOptions> options = backend.stream(stream);
-  if (!options.has_value()) return call->End(NoSuchStream(stream));
-  if (request.has_producer()) {
-    return AppendAsProducer(context, *options, request, limit, call);
-  }
+void AppendToKnown(AppendContext context, const RpcBackend& backend, const StreamOptions& stream,
+                   PendingAppend append) {
+  v1::AppendRequest& request = *append.request;
+  if (request.has_producer()) return AppendAsProducer(context, stream, std::move(append));
   absl::StatusOr<std::vector<Event>> events = TakeEvents(request);
-  if (!events.ok()) return call->End(events.status());
+  if (!events.ok()) return append.call->End(events.status());
   for (Event& event : *events) {
     if (event.id.empty()) event.id = context.ids.Next();
     if (event.time == absl::InfinitePast()) event.time = context.clock.Now();
   }
-  std::vector<std::string> ids = IdsOf(*events);
-  backend.produce(stream, *std::move(events),
-                  [call, ids = std::move(ids)](const std::vector<AppendResult>& results) {
-                    Answer(call, ids, results);
-                  });
+  SentEvents sent = SentEventsOf(*events, stream);
+  backend.produce(stream.name, *std::move(events),
+                  [call = std::move(append.call), sent = std::move(sent)](
+                      const std::vector<AppendResult>& results) { Answer(call, sent, results); });
+}
+
+}  // namespace
+
+void RunAppend(AppendContext context, BackendHolder::Held backend, PendingAppend append) {
+  const v1::AppendRequest& request = *append.request;
+  if (absl::Status status = CheckIdentity(request); !status.ok()) return append.call->End(status);
+  if (absl::Status status = CheckSize(request); !status.ok()) return append.call->End(status);
+  const StreamId name(request.stream());
+  if (const auto known = backend->stream(name); known.has_value()) {
+    return AppendToKnown(context, *backend, *known, std::move(append));
+  }
+  const absl::Time asked = context.clock.Now();
+  FindStream(*backend, name,
+             [context, backend, asked,
+              append = std::move(append)](const absl::StatusOr<StreamOptions>& stream) mutable {
+               if (!stream.ok()) return append.call->End(stream.status());
+               context.worker.Post([context, backend, asked, stream = *stream,
+                                    append = std::move(append)]() mutable {
+                 append.limit -= context.clock.Now() - asked;
+                 AppendToKnown(context, *backend, stream, std::move(append));
+               });
+             });
 }
 
 }  // namespace forebay

@@ -10,19 +10,25 @@
 #include "rpc/backend_holder.h"
 #include "rpc/block_relay.h"
 #include "rpc/unary_call.h"
+#include "runtime/executor.h"
 
 namespace forebay {
 
-// Confined to the executor of `relay`.
+// Confined to `worker`, which is the relay's executor. All must outlive the server.
 struct AppendContext {
   Clock& clock;
   EventIds& ids;
   BlockRelay& relay;
+  Executor& worker;
 };
 
-// Checks the request, appends its events and ends the call, however it ends. Only `limit` is left
-// of the caller's time.
-void RunAppend(AppendContext context, const RpcBackend& backend, v1::AppendRequest& request,
-               absl::Duration limit, std::shared_ptr<UnaryCall<v1::AppendResponse>> call);
+struct PendingAppend {
+  std::unique_ptr<v1::AppendRequest> request;
+  absl::Duration limit;  // what is left of the caller's time
+  std::shared_ptr<UnaryCall<v1::AppendResponse>> call;
+};
+
+// Checks the request, appends its events and ends the call, however it ends. On `worker`.
+void RunAppend(AppendContext context, BackendHolder::Held backend, PendingAppend append);
 
 }  // namespace forebay

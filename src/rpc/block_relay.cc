@@ -41,7 +41,14 @@ struct BlockRelay::Attempt {
   Attempts attempts = {};
   absl::Status last = absl::UnavailableError("no owner was found");
 
-  void GiveUp(const absl::Status& why) { Settle(attempts.GiveUp(why)); }
+  void GiveUp(const absl::Status& why) {
+    AppendResult result = attempts.GiveUp(why);
+    if (result.outcome == Outcome::kUnknown) {
+      result.status = WithContext(
+          result.status, "send again with the same producer identity and sequence to settle it");
+    }
+    Settle(std::move(result));
+  }
   void Settle(AppendResult result) {
     if (done == nullptr) return;
     result.partition = partition;
@@ -61,7 +68,9 @@ void BlockRelay::Append(const PartitionId& partition, Block block, absl::Duratio
                         Done done) {
   auto attempt = std::make_shared<Attempt>(
       Attempt{partition, std::move(block), clock_.Now() + limit, std::move(done)});
-  executor_.PostAfter(limit, [attempt] { attempt->GiveUp(attempt->last); });
+  executor_.PostAfter(limit, [attempt, limit] {
+    attempt->GiveUp(WithContext(attempt->last, "given up after ", absl::FormatDuration(limit)));
+  });
   FindOwner(attempt);
 }
 

@@ -8,25 +8,38 @@
 
 namespace forebay {
 
-class IngestService final : public v1::Ingest::CallbackService {
+// Requests come as bytes (raw_message.h), but those of AppendBlocks.
+using RawIngest = v1::Ingest::WithRawCallbackMethod_Append<v1::Ingest::WithRawCallbackMethod_Tail<
+    v1::Ingest::WithRawCallbackMethod_Describe<v1::Ingest::WithRawCallbackMethod_TakeOver<
+        v1::Ingest::WithCallbackMethod_AppendBlocks<v1::Ingest::Service>>>>>;
+
+class IngestService final : public RawIngest {
  public:
   IngestService(ServiceContext context, AppendContext append, absl::Duration relay_limit);
 
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* context,
-                                   const v1::AppendRequest* request,
-                                   v1::AppendResponse* response) override;
-  grpc::ServerWriteReactor<v1::TailResponse>* Tail(grpc::CallbackServerContext* context,
-                                                   const v1::TailRequest* request) override;
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Tail(grpc::CallbackServerContext* context,
+                                                   const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
-                                     const v1::DescribeRequest* request,
-                                     v1::DescribeResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
   grpc::ServerBidiReactor<v1::AppendBlocksRequest, v1::AppendBlocksResponse>* AppendBlocks(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* TakeOver(grpc::CallbackServerContext* context,
-                                     const v1::TakeOverRequest* request,
-                                     v1::TakeOverResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
 
  private:
+  // The same with a request that was parsed.
+  void Run(grpc::CallbackServerContext& context, std::unique_ptr<v1::AppendRequest> request,
+           const std::shared_ptr<UnaryCall<v1::AppendResponse>>& call);
+  void Run(grpc::CallbackServerContext& context, const v1::DescribeRequest& request,
+           const std::shared_ptr<UnaryCall<v1::DescribeResponse>>& call);
+  void Run(grpc::CallbackServerContext& context, const v1::TakeOverRequest& request,
+           const std::shared_ptr<UnaryCall<v1::TakeOverResponse>>& call);
+
   const ServiceContext context_;
   const AppendContext append_;
   const absl::Duration relay_limit_;

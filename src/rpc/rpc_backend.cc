@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 
 namespace forebay {
 
@@ -40,7 +41,7 @@ RpcBackend BackendOf(const NodeId& self, Replicator& replicator) {
 
 absl::Status NoSuchStream(const StreamId& stream) {
   return absl::NotFoundError(
-      absl::StrCat("there is no stream '", stream.value(),
+      absl::StrCat("there is no stream '", Shown(stream.value()),
                    "': correct the name, list it under 'streams' in the nodes' configuration, or "
                    "create it with Admin.CreateStream"));
 }
@@ -50,23 +51,22 @@ absl::Status NoSuchPartition(const StreamOptions& stream, uint32_t partition) {
                                           stream.partitions - 1, ", not ", partition));
 }
 
-void Describe(const RpcBackend& backend, const StreamId& stream,
-              absl::AnyInvocable<void(absl::StatusOr<StreamDescription>)> done) {
-  const std::optional<StreamOptions> options = backend.stream(stream);
-  if (!options.has_value()) {
-    done(NoSuchStream(stream));
-    return;
-  }
+namespace {
+
+using DescriptionDone = absl::AnyInvocable<void(absl::StatusOr<StreamDescription>)>;
+
+void DescribeKnown(const StreamOptions& options, std::vector<NodeStatus> nodes,
+                   const std::function<void(Replicator::StatusDone)>& ask, DescriptionDone done) {
   StreamDescription description;
-  description.routes.stream = stream;
-  description.routes.codec = options->codec;
-  description.routes.routes.resize(options->partitions);
-  for (uint32_t i = 0; i < options->partitions; i++) {
-    description.routes.routes[i].partition = {stream, i};
+  description.routes.stream = options.name;
+  description.routes.codec = options.codec;
+  description.routes.routes.resize(options.partitions);
+  for (uint32_t i = 0; i < options.partitions; i++) {
+    description.routes.routes[i].partition = {options.name, i};
   }
-  description.nodes = backend.nodes();
-  backend.status([description = std::move(description),
-                  done = std::move(done)](std::vector<PartitionStatus> statuses) mutable {
+  description.nodes = std::move(nodes);
+  ask([description = std::move(description),
+       done = std::move(done)](std::vector<PartitionStatus> statuses) mutable {
     std::vector<Route>& routes = description.routes.routes;
     for (const PartitionStatus& status : statuses) {
       if (status.partition.stream != description.routes.stream ||
@@ -84,6 +84,34 @@ void Describe(const RpcBackend& backend, const StreamId& stream,
     }
     done(std::move(description));
   });
+}
+
+}  // namespace
+
+void FindStream(const RpcBackend& backend, const StreamId& stream, RpcBackend::StreamDone done) {
+  if (std::optional<StreamOptions> known = backend.stream(stream); known.has_value()) {
+    return done(*std::move(known));
+  }
+  backend.look_up_stream(stream, std::move(done));
+}
+
+void FindPartition(const RpcBackend& backend, const PartitionId& partition, RpcBackend::Done done) {
+  FindStream(backend, partition.stream,
+             [partition, done = std::move(done)](absl::StatusOr<StreamOptions> stream) mutable {
+               if (stream.ok() && partition.index >= stream->partitions) {
+                 return done(NoSuchPartition(*stream, partition.index));
+               }
+               done(stream.status());
+             });
+}
+
+void Describe(const RpcBackend& backend, const StreamId& stream, DescriptionDone done) {
+  FindStream(backend, stream,
+             [status = backend.status, nodes = backend.nodes,
+              done = std::move(done)](absl::StatusOr<StreamOptions> options) mutable {
+               if (!options.ok()) return done(options.status());
+               DescribeKnown(*options, nodes(), status, std::move(done));
+             });
 }
 
 }  // namespace forebay

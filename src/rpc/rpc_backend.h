@@ -40,6 +40,7 @@ struct RpcBackend {
   using Done = absl::AnyInvocable<void(absl::Status)>;
   // One result for each event, in their order.
   using ProduceDone = absl::AnyInvocable<void(std::vector<AppendResult>)>;
+  using StreamDone = absl::AnyInvocable<void(absl::StatusOr<StreamOptions>)>;
 
   NodeId self;
 
@@ -54,8 +55,11 @@ struct RpcBackend {
   // Runs the task after what the node is at: what comes of that can then be told in one go.
   std::function<void(Task)> post;
 
-  // The stream's settings, or nothing if there is no such stream (StreamDirectory::Find).
+  // The stream's settings, or nothing if the node has not heard of it (StreamDirectory::Find):
+  // which is no reason to say NOT_FOUND. FindStream is.
   std::function<std::optional<StreamOptions>(const StreamId&)> stream;
+  // For what `stream` does not know (StreamDirectory::LookUp).
+  std::function<void(const StreamId&, StreamDone)> look_up_stream;
   // ALREADY_EXISTS: with other settings (StreamDirectory::Create).
   std::function<void(StreamOptions, Done)> create_stream;
   // Writes it down in the metadata store; the same again is OK.
@@ -89,7 +93,13 @@ struct StreamDescription {
 // NOT_FOUND, saying what to do.
 absl::Status NoSuchStream(const StreamId& stream);
 absl::Status NoSuchPartition(const StreamOptions& stream, uint32_t partition);
-// NOT_FOUND: no such stream.
+// The stream's settings; inside the call if the node knows them. NOT_FOUND only if the metadata
+// store says so: a node that has just started, or a stream that has, is no reason. The backend
+// need not outlive the call.
+void FindStream(const RpcBackend& backend, const StreamId& stream, RpcBackend::StreamDone done);
+// The same for one of its partitions.
+void FindPartition(const RpcBackend& backend, const PartitionId& partition, RpcBackend::Done done);
+// As FindStream.
 void Describe(const RpcBackend& backend, const StreamId& stream,
               absl::AnyInvocable<void(absl::StatusOr<StreamDescription>)> done);
 

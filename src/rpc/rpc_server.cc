@@ -59,6 +59,11 @@ RpcBackend LocalBackend(BackendHolder& holder, const NodeId& self) {
     if (!backend.ok()) return std::nullopt;
     return (*backend)->stream(stream);
   };
+  local.look_up_stream = [&holder](const StreamId& stream, RpcBackend::StreamDone done) {
+    const auto backend = holder.Get();
+    if (!backend.ok()) return done(backend.status());
+    FindStream(**backend, stream, std::move(done));
+  };
   return local;
 }
 
@@ -100,8 +105,8 @@ class RpcServer::Impl {
         relay_(clock_, worker_, *link_),
         access_(options_.credentials != nullptr, options_.access),
         peer_(messages, heartbeats, {backend_, stop_, access_, worker_, options_.hello_limit}),
-        ingest_({backend_, stop_, access_, worker_, options_.hello_limit}, {clock_, ids_, relay_},
-                options_.relay_limit),
+        ingest_({backend_, stop_, access_, worker_, options_.hello_limit},
+                {clock_, ids_, relay_, worker_}, options_.relay_limit),
         admin_({backend_, stop_, access_, worker_, options_.hello_limit}) {}
 
   absl::Status Listen() {

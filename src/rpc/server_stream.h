@@ -34,8 +34,8 @@ class ServerStream : public grpc::ServerBidiReactor<Request, Response>,
     executor.PostAfter(limit, [weak = this->weak_from_this(), limit] {
       const auto stream = weak.lock();
       if (stream != nullptr && !stream->heard_) {
-        stream->End({grpc::StatusCode::DEADLINE_EXCEEDED,
-                     absl::StrCat("nothing was sent within ", absl::FormatDuration(limit))});
+        stream->End(ToGrpc(absl::DeadlineExceededError(
+            absl::StrCat("nothing was sent within ", absl::FormatDuration(limit)))));
       }
     });
   }

@@ -14,9 +14,33 @@ namespace {
 constexpr char kRetryInfoUrl[] = "type.googleapis.com/google.rpc.RetryInfo";
 constexpr char kAppendFailureUrl[] = "type.googleapis.com/forebay.v1.AppendFailure";
 
+// In answers that say "send again" and not when.
+constexpr absl::Duration kRetryDefault = absl::Milliseconds(100);
+
+std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
+  if (const auto wait = RetryAfter(status); wait.has_value()) return wait;
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kAborted:
+      return kRetryDefault;
+    default:
+      return std::nullopt;
+  }
+}
+
 void SetDuration(absl::Duration duration, google::protobuf::Duration& wire) {
   wire.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
   wire.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
+// A status travels in headers, which callers limit to 8 KiB and which hold the message twice.
+constexpr size_t kMessageBytesMax = 800;
+
+std::string CutToFit(absl::string_view message) {
+  if (message.size() <= kMessageBytesMax) return std::string(message);
+  return absl::StrCat(message.substr(0, kMessageBytesMax), " ... (cut)");
 }
 
 // What gRPC says of a connection that fails over TLS, and what that means.
@@ -40,8 +64,8 @@ std::string Explained(const std::string& message) {
 grpc::Status ToGrpc(const absl::Status& status, const v1::AppendFailure* failure) {
   if (status.ok()) return grpc::Status::OK;
   const auto code = static_cast<grpc::StatusCode>(status.code());
-  const std::string message(status.message());
-  const std::optional<absl::Duration> wait = RetryAfter(status);
+  const std::string message = CutToFit(status.message());
+  const std::optional<absl::Duration> wait = RetryDelay(status);
   if (!wait.has_value() && failure == nullptr) return {code, message};
   v1::StatusDetails details;
   details.set_code(static_cast<int32_t>(code));

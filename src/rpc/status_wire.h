@@ -9,8 +9,9 @@
 
 namespace forebay {
 
-// The same code and message; a RetryAfter becomes google.rpc.RetryInfo. `failure`, when given,
-// goes into the details as well.
+// The same code and message, cut if it is very long. A RetryAfter becomes google.rpc.RetryInfo, as
+// does a default wait where the code says that to send again helps. `failure`, when given, goes
+// into the details as well.
 grpc::Status ToGrpc(const absl::Status& status, const v1::AppendFailure* failure = nullptr);
 // And back.
 absl::Status FromGrpc(const grpc::Status& status);

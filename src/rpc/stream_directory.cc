@@ -6,15 +6,30 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "forebay/errors.h"
 #include "records/records.h"
+#include "rpc/rpc_backend.h"
 #include "runtime/log.h"
 #include "runtime/mutex.h"
 
 namespace forebay {
+namespace {
+
+constexpr absl::Duration kAskAgainAfter = absl::Milliseconds(200);
+
+absl::Status CannotTell(const StreamId& stream, absl::string_view why) {
+  return WithRetryAfter(absl::UnavailableError(absl::StrCat(
+                            "this node does not know of stream '", Shown(stream.value()),
+                            "', and cannot tell whether it exists: ", why)),
+                        kAskAgainAfter);
+}
+
+}  // namespace
 
 struct StreamDirectory::Known {
   Mutex mutex;
   std::map<StreamId, StreamOptions> streams ABSL_GUARDED_BY(mutex);
+  int look_ups ABSL_GUARDED_BY(mutex) = 0;  // under way
 
   void Update(const MetadataRecord& record) {
     const StreamId stream(record.key.substr(sizeof(kStreamPrefix) - 1));
@@ -46,6 +61,34 @@ std::optional<StreamOptions> StreamDirectory::Find(const StreamId& stream) const
   const auto found = known_->streams.find(stream);
   if (found == known_->streams.end()) return std::nullopt;
   return found->second;
+}
+
+void StreamDirectory::LookUp(const StreamId& stream, Found found) {
+  if (std::optional<StreamOptions> known = Find(stream); known.has_value()) {
+    return found(*std::move(known));
+  }
+  // No stream can have that name, so none has to be looked for.
+  StreamOptions named;
+  named.name = stream;
+  if (!named.Validate().ok()) return found(NoSuchStream(stream));
+  bool may_ask = false;
+  {
+    MutexLock lock(known_->mutex);
+    may_ask = known_->look_ups < kLookUpsMax;
+    if (may_ask) known_->look_ups++;
+  }
+  if (!may_ask) return found(CannotTell(stream, "too many others are being looked up"));
+  metadata_.Read(StreamKey(stream),
+                 [known = known_, stream, found = std::move(found)](auto record) mutable {
+                   {
+                     MutexLock lock(known->mutex);
+                     known->look_ups--;
+                   }
+                   if (!record.ok()) return found(CannotTell(stream, record.status().message()));
+                   if (!record->has_value()) return found(NoSuchStream(stream));
+                   known->Update(**record);
+                   found(DecodeStream((*record)->value));
+                 });
 }
 
 void StreamDirectory::Create(const StreamOptions& options,

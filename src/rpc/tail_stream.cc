@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "rpc/ingest_wire.h"
+#include "rpc/raw_message.h"
 #include "rpc/status_wire.h"
 
 namespace forebay {
@@ -35,6 +36,10 @@ absl::Status CannotDecode(const PartitionId& partition, const SetAsideBlock& blo
       " cannot be decoded: ", why.message(), ". If this stays, 'forebay admin set-aside ",
       partition.stream.value(), " ", partition.index, " ", block.first.value(),
       "' keeps the bytes apart and lets every tail and sink pass over exactly these offsets"));
+}
+
+Offset OldestOf(const PartitionStatus& status) {
+  return std::max(status.trim_floor, status.chain.segments.front().base);
 }
 
 absl::Status NotTheOwner(const RpcBackend& backend, const PartitionId& partition,
@@ -69,12 +74,10 @@ void TailStream::Begin(absl::Status allowed) {
   auto backend = context_.backend.Get();
   if (!backend.ok()) return End(backend.status());
   backend_ = *std::move(backend);
-  const std::optional<StreamOptions> stream = backend_->stream(partition_.stream);
-  if (!stream.has_value()) return End(NoSuchStream(partition_.stream));
-  if (partition_.index >= stream->partitions)
-    return End(NoSuchPartition(*stream, partition_.index));
-  backend_->status([self = shared_from_this()](const std::vector<PartitionStatus>& statuses) {
-    self->OnStatus(statuses);
+  FindPartition(*backend_, partition_, [self = shared_from_this()](absl::Status found) {
+    if (!found.ok()) return self->End(std::move(found));
+    self->backend_->status(
+        [self](const std::vector<PartitionStatus>& statuses) { self->OnStatus(statuses); });
   });
 }
 
@@ -84,7 +87,7 @@ void TailStream::OnStatus(const std::vector<PartitionStatus>& statuses) {
     return End(NotTheOwner(*backend_, partition_, status));
   }
   if (!request_.follow()) end_ = status->committed;
-  oldest_known_ = std::max(status->trim_floor, status->chain.segments.front().base);
+  oldest_known_ = OldestOf(*status);
   switch (request_.from_case()) {
     case v1::TailRequest::kOffset:
       next_ = Offset(request_.offset());
@@ -93,9 +96,9 @@ void TailStream::OnStatus(const std::vector<PartitionStatus>& statuses) {
       next_ = status->committed;
       break;
     default:
-      // What is below the floor may still be there.
+      // What is below the floor may still be there. The first read tells.
       next_ = status->chain.segments.front().base;
-      start_at_oldest_ = true;
+      return SeekOldest();
   }
   SendResponse();
 }
@@ -103,6 +106,31 @@ void TailStream::OnStatus(const std::vector<PartitionStatus>& statuses) {
 bool TailStream::HasEnded() {
   MutexLock lock(mutex_);
   return ending_.has_value();
+}
+
+void TailStream::SeekOldest() {
+  backend_->read(partition_, next_, kReadBytes,
+                 [self = shared_from_this()](absl::StatusOr<std::vector<StoredBlock>> blocks) {
+                   self->OnSought(std::move(blocks));
+                 });
+}
+
+void TailStream::OnSought(absl::StatusOr<std::vector<StoredBlock>> blocks) {
+  if (absl::IsOutOfRange(blocks.status()) && next_ < oldest_known_) {
+    next_ = oldest_known_;
+    return SeekOldest();
+  }
+  if (absl::IsOutOfRange(blocks.status())) {  // trimmed since we asked: ask once more
+    return backend_->status([self = shared_from_this(), status = blocks.status()](
+                                const std::vector<PartitionStatus>& statuses) {
+      const PartitionStatus* found = Find(statuses, self->partition_);
+      if (found == nullptr || OldestOf(*found) <= self->next_) return self->End(status);
+      self->OnStatus(statuses);
+    });
+  }
+  if (!blocks.ok()) return OnBlocks(blocks.status());
+  if (!blocks->empty()) next_ = std::max(next_, blocks->front().first);
+  SendResponse();
 }
 
 void TailStream::Read() {
@@ -124,11 +152,6 @@ void TailStream::OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks) {
                    std::make_move_iterator(blocks->end()));
     return Send();
   }
-  if (blocks.status().code() == absl::StatusCode::kOutOfRange && start_at_oldest_ &&
-      next_ < oldest_known_) {
-    next_ = oldest_known_;
-    return Read();
-  }
   if (blocks.status().code() != absl::StatusCode::kUnavailable) return End(blocks.status());
   // It may have just lost the partition: say who has it now.
   backend_->status([self = shared_from_this(),
@@ -139,13 +162,28 @@ void TailStream::OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks) {
   });
 }
 
+absl::Status TailStream::MissingBefore(Offset kept) const {
+  return absl::OutOfRangeError(absl::StrCat(
+      partition_.ToString(), ": offsets ", next_.value(), " to ", kept.value() - 1,
+      " are not there any more: they were trimmed before this tail read them; what is kept goes on "
+      "at offset ",
+      kept.value()));
+}
+
 void TailStream::Send() {
   if (HasEnded()) return;
   response_.Clear();
+  const Offset before = next_;
   size_t bytes = 0;
   bool full = false;
   while (!blocks_.empty() && !full) {
     const StoredBlock& stored = blocks_.front();
+    const bool over = end_.has_value() && next_ >= *end_;
+    if (stored.first > next_ && !over) {  // tail-no-skip
+      // What comes before the gap is sent first.
+      if (!response_.events().empty()) break;
+      return End(MissingBefore(stored.first));
+    }
     if (stored.end() > next_) {
       const absl::StatusOr<std::vector<Event>> events = stored.block.Decode();
       if (!events.ok()) {
@@ -158,8 +196,7 @@ void TailStream::Send() {
     // events would cost every slow reader their memory.
     if (!full) blocks_.pop_front();
   }
-  start_at_oldest_ = false;
-  if (response_.events().empty()) return Read();
+  if (response_.events().empty()) return next_ > before ? Read() : Wait();
   SendResponse();
 }
 
@@ -230,7 +267,10 @@ void TailStream::Step() {
       if (!write) finish = ending_;
       finished_ = finish.has_value();
     }
-    if (write) StartWrite(&response_);
+    if (write) {
+      bytes_ = SerializeRaw(response_);
+      StartWrite(&bytes_);
+    }
     if (finish.has_value()) Finish(ToGrpc(*finish));
   });
 }

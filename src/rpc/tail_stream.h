@@ -17,7 +17,7 @@ namespace forebay {
 
 // Reads, decodes, writes, in turns: in memory are one answer, and the blocks of one read as they
 // are stored. Made with std::make_shared; lives until gRPC and its last read are done with it.
-class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
+class TailStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                          public std::enable_shared_from_this<TailStream> {
  public:
   TailStream(ServiceContext context, v1::TailRequest request);
@@ -31,9 +31,13 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
   void OnDone() override;
 
   void OnStatus(const std::vector<PartitionStatus>& statuses);
+  // Finds the first offset that can be read, from next_ on.
+  void SeekOldest();
+  void OnSought(absl::StatusOr<std::vector<StoredBlock>> blocks);
   void Read();
   void OnBlocks(absl::StatusOr<std::vector<StoredBlock>> blocks);
   bool HasEnded();
+  absl::Status MissingBefore(Offset kept) const;
   // As much of blocks_ as an answer holds.
   void Send();
   // False when the answer is full, and next_ says before which event.
@@ -56,10 +60,10 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>,
   // Each belongs to the thread whose turn it is to read, decode or write.
   Offset next_;
   std::optional<Offset> end_;  // nothing: follow
-  bool start_at_oldest_ = false;
   Offset oldest_known_;
   std::deque<StoredBlock> blocks_;  // read and not sent, or only in part
   v1::TailResponse response_;
+  grpc::ByteBuffer bytes_;  // of the response that is written
 
   Mutex mutex_;
   std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);

@@ -68,6 +68,10 @@ class FakeBackend {
       if (found == streams_.end()) return std::nullopt;
       return found->second;
     };
+    backend.look_up_stream = [this](const StreamId& stream, RpcBackend::StreamDone done) {
+      Note("look up " + stream.value());
+      done(LookUp(stream));
+    };
     backend.create_stream = [this](const StreamOptions& options, RpcBackend::Done done) {
       Note("create " + options.name.value());
       done(options.Validate());
@@ -135,6 +139,26 @@ class FakeBackend {
     const Offset first = blocks.empty() ? Offset() : blocks.back().end();
     blocks.push_back({first, std::move(block)});
   }
+  // As if the block with this offset had never been there; the rest stays.
+  void Forget(const PartitionId& partition, Offset offset) {
+    MutexLock lock(mutex_);
+    std::erase_if(blocks_[partition], [&](const StoredBlock& block) {
+      return block.first <= offset && offset < block.end();
+    });
+  }
+  // A stream that the metadata store knows, and this node does not.
+  void CreateElsewhere(const std::string& name, uint32_t partitions) {
+    StreamOptions options;
+    options.name = StreamId(name);
+    options.partitions = partitions;
+    MutexLock lock(mutex_);
+    elsewhere_.emplace(options.name, options);
+  }
+  // The metadata store does not answer.
+  void SetStoreDown(bool down) {
+    MutexLock lock(mutex_);
+    store_down_ = down;
+  }
   // What it was asked to do, but for appends and reads.
   std::vector<std::string> asked() {
     MutexLock lock(mutex_);
@@ -153,6 +177,17 @@ class FakeBackend {
   void Note(std::string what) {
     MutexLock lock(mutex_);
     asked_.push_back(std::move(what));
+  }
+
+  absl::StatusOr<StreamOptions> LookUp(const StreamId& stream) {
+    MutexLock lock(mutex_);
+    if (store_down_) {
+      return WithRetryAfter(absl::UnavailableError("cannot tell"), absl::Milliseconds(200));
+    }
+    const auto found = elsewhere_.find(stream);
+    if (found == elsewhere_.end()) return NoSuchStream(stream);
+    streams_.insert(*found);
+    return found->second;
   }
 
   std::optional<AppendResult> Append(const PartitionId& partition, Block block) {
@@ -235,6 +270,8 @@ class FakeBackend {
   const NodeId self_;
   Mutex mutex_;
   std::map<StreamId, StreamOptions> streams_ ABSL_GUARDED_BY(mutex_);
+  std::map<StreamId, StreamOptions> elsewhere_ ABSL_GUARDED_BY(mutex_);
+  bool store_down_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<PartitionId, NodeId> owners_ ABSL_GUARDED_BY(mutex_);
   std::map<PartitionId, Offset> floors_ ABSL_GUARDED_BY(mutex_);
   std::set<Offset> set_aside_ ABSL_GUARDED_BY(mutex_);
