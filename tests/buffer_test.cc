@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <atomic>
 #include <filesystem>
@@ -150,6 +151,28 @@ TEST_F(BufferTest, AcknowledgesInTwoZonesAndGoesOnWithoutAThird) {
   const auto held = Delivered(1000, absl::Seconds(30));
   EXPECT_EQ(held.size(), 1000u);
   for (const auto& [payload, times] : held) EXPECT_EQ(times, 1) << payload;
+}
+
+// SQLite serves reads meanwhile, so only a write shows it.
+TEST_F(BufferTest, OpenSegmentsGoOnWhileTheMetadataFileIsLockedAndANodeDies) {
+  for (const char* name : {"a", "b", "c"}) Open(name, 3);
+  const auto append_everywhere = [&] {
+    for (const char* name : {"a", "b"}) {  // events without a key stay in the zone
+      nodes_[name]->Append(StreamId("web"), Event(), [](const AppendResult&) {});
+      ASSERT_TRUE(nodes_[name]->Flush(absl::Seconds(30)).ok()) << name;
+    }
+  };
+  append_everywhere();
+  sqlite3* lock = nullptr;
+  ASSERT_EQ(sqlite3_open((directory_ / "metadata.db").c_str(), &lock), SQLITE_OK);
+  sqlite3_busy_timeout(lock, 20000);
+  ASSERT_EQ(sqlite3_exec(lock, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  nodes_.erase("c");
+  // As long as the others take to miss it and to want segments without it, several times.
+  const absl::Time end = absl::Now() + absl::Seconds(6);
+  while (absl::Now() < end && !HasFatalFailure()) append_everywhere();
+  sqlite3_close(lock);
+  append_everywhere();
 }
 
 TEST_F(BufferTest, NamesTheSettingThatIsWrong) {

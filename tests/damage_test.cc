@@ -26,7 +26,7 @@ class DamageTest : public ::testing::Test {
     MirrorRequest request;
     request.segment = Key(1);
     request.incarnation = Incarnation(1);
-    request.open_snapshot = ProducerTable().Encode();
+    request.open_snapshot = ProducerTable().Encode(ProducerTable::kFormat);
     for (uint64_t i = 0; i < 4; i++) request.blocks.push_back(BlockOf(i));
     Write(replica_.OnMirror(NodeId("a"), request, out_));
     view_.chain_version = 5;
@@ -92,7 +92,7 @@ class DamageTest : public ::testing::Test {
     fetches_ = Outbox();
     for (const FetchRequest& request : asked) {
       FetchReply reply{request.request, Key(1), answer, {Offset(0), Offset(4)}, {}, {}};
-      reply.snapshot = ProducerTable().Encode();
+      reply.snapshot = ProducerTable().Encode(ProducerTable::kFormat);
       for (uint64_t i = request.from.value(); i < 4; i++) {
         reply.blocks.push_back({Offset(i), BlockOf(i)});
       }

@@ -15,6 +15,10 @@ class MemoryWorld final : public MetadataWorld {
   MetadataStore& node(int index) override { return *nodes_[static_cast<size_t>(index)]; }
   void DestroyNode(int index) override { nodes_[static_cast<size_t>(index)].reset(); }
   void Delete(const std::string& key) override { content_->Delete(key); }
+  bool SetLocked(bool locked) override {
+    content_->SetLocked(locked);
+    return true;
+  }
 
  private:
   ThreadExecutor server_{"server"}, one_{"node 0"}, two_{"node 1"};

@@ -75,10 +75,21 @@ class SqliteWorld final : public MetadataWorld {
   void Delete(const std::string& key) override {
     Hand(path_).Run("DELETE FROM records WHERE key = '" + key + "'");
   }
+  bool SetLocked(bool locked) override {
+    lock_.reset();
+    // Their swaps end in time, however busy the machine is.
+    for (auto& node : nodes_) node = OpenStore(path_, absl::Seconds(locked ? 2 : 20));
+    if (locked) {
+      lock_ = std::make_unique<Hand>(path_);
+      lock_->Run("BEGIN IMMEDIATE");
+    }
+    return true;
+  }
 
  private:
   Folder folder_;
   std::string path_ = folder_ / "metadata.db";
+  std::unique_ptr<Hand> lock_;
   std::array<std::unique_ptr<SqliteMetadataStore>, 2> nodes_ = {OpenStore(path_), OpenStore(path_)};
 };
 

@@ -29,6 +29,8 @@ class MetadataWorld {
   virtual void DestroyNode(int index) = 0;
   // As an operator would, by hand.
   virtual void Delete(const std::string& key) = 0;
+  // Another process keeps the store from taking writes, or no longer. False: no such thing there.
+  virtual bool SetLocked(bool) { return false; }
 };
 
 // A value that another thread sets.
@@ -315,6 +317,30 @@ TEST_P(MetadataStoreContract, AWatchNeverMissesTheLatestOfAKeyNorGoesBack) {
     seen[record.key] = record.version;
   }
   EXPECT_EQ(seen, versions);
+}
+
+TEST_P(MetadataStoreContract, SaysOfASwapThatFoundItLockedThatItIsSurelyNotApplied) {
+  const uint64_t version = MustSwap(0, "chains/web/0", 0, "one");
+  if (!world_->SetLocked(true)) GTEST_SKIP() << "nobody can lock this store";
+  EXPECT_EQ(MustRead(0, "chains/web/0")->version, version);  // a read proves nothing
+  EXPECT_EQ(SwapNow(node(0), "chains/web/0", version, "two").status().code(),
+            absl::StatusCode::kCancelled);
+  // Nor is it refused for its version, which is the proof that writes are taken.
+  EXPECT_EQ(SwapNow(node(0), "chains/web/0", version + 7, "two").status().code(),
+            absl::StatusCode::kCancelled);
+  // Many at once: none is left unknown, though most do not come to be tried.
+  std::vector<std::shared_ptr<Waiter<SwapResult>>> swaps;
+  for (int i = 0; i < 30; i++) {
+    swaps.push_back(std::make_shared<Waiter<SwapResult>>());
+    node(0).CompareAndSwap("chains/web/0", version, "many",
+                           [swap = swaps.back()](SwapResult result) { swap->Set(result); });
+  }
+  for (const auto& swap : swaps) EXPECT_TRUE(absl::IsCancelled(swap->Get().status()));
+  world_->SetLocked(false);
+  EXPECT_EQ(SwapNow(node(0), "chains/web/0", version + 7, "two").status().code(),
+            absl::StatusCode::kAborted);
+  EXPECT_EQ(MustRead(1, "chains/web/0")->value, "one");
+  MustSwap(0, "chains/web/0", version, "two");
 }
 
 TEST_P(MetadataStoreContract, NoCallbackRunsAfterTheStoreIsGone) {

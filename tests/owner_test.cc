@@ -34,6 +34,10 @@ class OwnerTest : public ::testing::Test {
     return out_;
   }
   void Collect() {
+    for (const auto& [node, message] : out_.outbox.messages) {
+      const auto* request = std::get_if<MirrorRequest>(&message);
+      if (request != nullptr) asked_ = std::max(asked_, request->round);
+    }
     for (auto& [ticket, result] : out_.results) results_[ticket] = result;
     out_.results.clear();
   }
@@ -45,6 +49,25 @@ class OwnerTest : public ::testing::Test {
     core_->OnMirrorReply(NodeId(node),
                          {Key(epoch), ReplicaAnswer::kHolds, Offset(tail), Offset(tail), {}}, now_,
                          Out());
+  }
+  // Answers to the question that was asked last.
+  void Confirm(std::vector<std::string> nodes = {"a", "b"}) {
+    Collect();
+    const uint64_t round = asked_;
+    for (const std::string& node : nodes) {
+      core_->OnMirrorReply(NodeId(node),
+                           {core_->segment().epoch == Epoch(1) ? Key(1) : Key(2),
+                            ReplicaAnswer::kHolds,
+                            Offset(),
+                            Offset(),
+                            {},
+                            round},
+                           now_, Out());
+    }
+  }
+  bool Told(Ticket ticket) {
+    Collect();
+    return results_.contains(ticket);
   }
   bool Acknowledged(Ticket ticket) {
     Collect();
@@ -63,6 +86,7 @@ class OwnerTest : public ::testing::Test {
   absl::Time now_ = absl::UnixEpoch();
   OwnerOutput out_;
   std::map<Ticket, AppendResult> results_;
+  uint64_t asked_ = 0;
   std::unique_ptr<OwnerCore> core_;
 };
 
@@ -228,8 +252,55 @@ TEST_F(OwnerTest, AcknowledgesARepeatOnlyOnceTheOriginalIsCommitted) {  // guard
   EXPECT_EQ(core_->next(), Offset(1));
 }
 
+TEST_F(OwnerTest, AcknowledgesWhatIsBehindOnceItIsCommittedHoweverLongAgo) {  // guard repeat-stored
+  for (uint64_t i = 0; i < 40; i++) Append(i + 1, BlockOf(i));
+  Append(100, BlockOf(3));
+  EXPECT_FALSE(Acknowledged(100));  // it is not committed yet
+  Holds("a", 24);
+  Holds("b", 24);
+  EXPECT_TRUE(Acknowledged(100));
+  EXPECT_FALSE(Result(100).offset_known);
+  EXPECT_TRUE(Result(4).offset_known);
+  EXPECT_EQ(core_->next(), Offset(40));
+}
+
+TEST_F(OwnerTest, NeverCallsSomethingStoredNotStored) {  // G2
+  Append(1, BlockOf(0, 4));
+  Append(2, BlockOf(4, 4));
+  Holds("a", 8);
+  Holds("b", 8);
+  Append(3, BlockOf(6, 4));  // reaches beyond what is stored
+  Append(4, BlockOf(1, 2));  // cut in other places
+  Append(5, BlockOf(0, 1, "p", 1));
+  Append(6, BlockOf(0, 4));  // of the epoch that was fenced just now
+  Append(7, BlockOf(8, 4));  // of that epoch, never stored
+  Holds("a", 9);
+  Holds("b", 9);
+  Confirm();
+  Confirm();  // those that came after the first question
+  for (const Ticket ticket : {3, 4}) {
+    EXPECT_EQ(Result(ticket).outcome, Outcome::kUnknown);
+    EXPECT_EQ(Result(ticket).status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(Result(ticket).status.message()), ::testing::HasSubstr("are stored"));
+  }
+  EXPECT_TRUE(Acknowledged(6));
+  EXPECT_FALSE(Result(6).offset_known);
+  EXPECT_EQ(Result(7).outcome, Outcome::kNotStored);
+}
+
+TEST_F(OwnerTest, RefusesASequenceThatWasUsedForOtherEvents) {  // guard sequence-reused
+  Append(1, BlockOf(0, 2, "p", 0, "one"));
+  Append(2, BlockOf(0, 2, "p", 0, "two"));
+  Confirm();
+  EXPECT_EQ(Result(2).outcome, Outcome::kNotStored);
+  EXPECT_EQ(Result(2).status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(Result(2).status.message()),
+              ::testing::HasSubstr("sequences 0 to 1 were used for other events"));
+}
+
 TEST_F(OwnerTest, RefusesAGapAndSaysWhatItExpects) {
   Append(1, BlockOf(5));
+  Confirm();
   EXPECT_EQ(Result(1).outcome, Outcome::kNotStored);
   EXPECT_EQ(Result(1).status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(Result(1).status.message()), ::testing::HasSubstr("expected 0"));
@@ -299,6 +370,48 @@ TEST_F(OwnerTest, ReportsAFenceOfAHigherEpoch) {
   EXPECT_EQ(out_.fenced, Epoch(2));
 }
 
+// A refusal reads the producers' table, which is true only of an owner.
+TEST_F(OwnerTest, RefusesOnlyOnceAQuorumHasConfirmedIt) {  // G2, guard refusal-confirmed
+  Append(1, BlockOf(5));
+  EXPECT_FALSE(Told(1));
+  Holds("a", 0);  // says nothing about the question
+  Holds("b", 0);
+  EXPECT_FALSE(Told(1));
+  Confirm({"a"});
+  EXPECT_FALSE(Told(1));
+  Append(2, BlockOf(6));  // comes after the question
+  Confirm({"c"});
+  EXPECT_TRUE(Told(1));
+  EXPECT_FALSE(Told(2));
+  Confirm();
+  EXPECT_EQ(Result(2).status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(core_->Idle());
+}
+
+TEST_F(OwnerTest, AsksAgainAndInTheNewSegmentUntilItIsConfirmed) {
+  Append(1, BlockOf(5));
+  now_ += absl::Milliseconds(500);
+  Collect();
+  core_->OnTick(now_, Out());
+  EXPECT_THAT(Sent<MirrorRequest>(out_.outbox, "b"), SizeIs(1));
+  Roll(2);
+  EXPECT_FALSE(Told(1));
+  Confirm();
+  EXPECT_EQ(Result(1).status.code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(OwnerTest, LetsComeAgainWhatNobodyConfirms) {  // G2, G9
+  for (Ticket ticket = 1; ticket <= OwnerOptions().held_max + 1; ticket++)
+    Append(ticket, BlockOf(5));
+  EXPECT_TRUE(Told(OwnerOptions().held_max + 1));
+  EXPECT_FALSE(Told(1));
+  core_->OnTick(now_ + absl::Seconds(3), Out());
+  for (const Ticket ticket : {Ticket{1}, OwnerOptions().held_max + 1}) {
+    EXPECT_EQ(Result(ticket).status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_TRUE(RetryAfter(Result(ticket).status).has_value());
+  }
+}
+
 class SettleTest : public OwnerTest {
  protected:
   SettleTest() {
@@ -330,6 +443,20 @@ TEST_F(SettleTest, BelowTheSealedEndIsAcknowledgedBeyondItIsNotStored) {
 TEST_F(SettleTest, ComparesWithTheEndOfItsOwnSegmentNotOfALaterOne) {  // settle-own-segment
   core_->Settle(TakenOver(2, {4}), Out());
   EXPECT_EQ(Result(2).outcome, Outcome::kNotStored);
+}
+
+TEST_F(SettleTest, RefusesNothingForGood) {  // G2, guard refusal-confirmed
+  Append(3, BlockOf(9));
+  core_->Settle(TakenOver(2), Out());
+  EXPECT_EQ(Result(3).status.code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SettleTest, IsUnknownForARepeatThatWaitsForMoreThanItself) {  // G2
+  for (uint64_t i = 2; i < 40; i++) Append(100 + i, BlockOf(2 * i, 2));
+  Append(3, BlockOf(0, 2));  // of long ago, and not committed
+  core_->Settle(TakenOver(2), Out());
+  EXPECT_EQ(Result(3).outcome, Outcome::kUnknown);
+  EXPECT_EQ(Result(102).outcome, Outcome::kNotStored);
 }
 
 TEST_F(SettleTest, IsUnknownWhenTheSegmentIsGone) {  // G2

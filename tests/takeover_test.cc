@@ -42,8 +42,12 @@ class TakeoverTest : public ::testing::Test {
   void Serve(const std::string& node, uint64_t from, uint64_t to) {
     const auto asked = Sent<FetchRequest>(out_, node);
     ASSERT_FALSE(asked.empty()) << "nothing was fetched from " << node;
-    FetchReply reply{asked.back().request,     Key(2), FetchAnswer::kHave, {Offset(4), Offset(to)},
-                     ProducerTable().Encode(), {}};
+    FetchReply reply{asked.back().request,
+                     Key(2),
+                     FetchAnswer::kHave,
+                     {Offset(4), Offset(to)},
+                     ProducerTable().Encode(ProducerTable::kFormat),
+                     {}};
     for (uint64_t o = from; o < to; o++) reply.blocks.push_back({Offset(o), BlockOf(o - 4)});
     core_->OnFetchReply(NodeId(node), reply, now_, Out());
   }
@@ -170,8 +174,12 @@ TEST_F(TakeoverTest, ReplacesAnEmptySegmentAndLoadsFromTheOneBefore) {
   const auto asked = Sent<FetchRequest>(out_, "b");
   ASSERT_THAT(asked, SizeIs(1));
   EXPECT_EQ(asked[0].segment, Key(1));
-  FetchReply reply{asked[0].request,         Key(1), FetchAnswer::kHave, {Offset(4), Offset(4)},
-                   ProducerTable().Encode(), {}};
+  FetchReply reply{asked[0].request,
+                   Key(1),
+                   FetchAnswer::kHave,
+                   {Offset(4), Offset(4)},
+                   ProducerTable().Encode(ProducerTable::kFormat),
+                   {}};
   core_->OnFetchReply(NodeId("b"), reply, now_, Out());
   ASSERT_EQ(core_->phase(), Phase::kReady);
   ASSERT_THAT(Proposed().segments, SizeIs(2));

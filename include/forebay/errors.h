@@ -4,7 +4,8 @@
 //   NOT_FOUND: no such stream or partition; create it or correct the name.
 //   RESOURCE_EXHAUSTED: a buffer or disk limit is reached now; wait RetryAfter, send again.
 //   UNAVAILABLE: no owner, too few zones, or the node is stopping; wait RetryAfter, send again.
-//   FAILED_PRECONDITION: this producer is fenced or has a gap in its sequence; start a new one.
+//   FAILED_PRECONDITION: this producer is fenced, has a gap in its sequence, or used a sequence
+//     for other events. The message says what is stored. Start a new one.
 //   DEADLINE_EXCEEDED: outcome unknown; send again with the same producer and sequence.
 //   ABORTED: outcome unknown, as the segment it was written in is gone; send again likewise.
 //   UNAUTHENTICATED: nobody knows the caller; show a certificate or a token.
@@ -32,6 +33,8 @@ struct AppendResult {
   // When acknowledged: where it is. A repeat gets the offset of the original.
   PartitionId partition = {};
   Offset offset = {};
+  // False: it is a repeat of something that was stored long ago, and its offset is no longer known.
+  bool offset_known = true;
   // How many zones hold it at the acknowledgement (fewer than asked only with accept_degraded).
   int zones = 0;
 };

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "block/check_events.h"
 #include "block/compression.h"
+#include "block/content_digest.h"
 #include "block/event_codec.h"
 
 namespace forebay {
@@ -28,6 +29,8 @@ constexpr size_t kBodyBytesAt = 20;      // 4
 constexpr size_t kEpochAt = 24;          // 8
 constexpr size_t kFirstSequenceAt = 32;  // 8
 constexpr size_t kHeaderBytes = 40;
+
+constexpr uint64_t kDigestKnown = uint64_t{1} << 32;
 
 void Put(std::string& bytes, size_t at, size_t size, uint64_t value) {
   for (size_t i = 0; i < size; i++) bytes[at + i] = static_cast<char>(value >> (8 * i));
@@ -160,7 +163,10 @@ absl::Status Block::Validate() const {
   ThreadScratch scratch;
   const absl::StatusOr<std::string_view> raw = RawBody(scratch.bytes());
   if (!raw.ok()) return absl::InvalidArgumentError(raw.status().message());
-  return CheckEvents(*raw, event_count());
+  forebay::ContentDigest digest;
+  FOREBAY_RETURN_IF_ERROR(CheckEvents(*raw, event_count(), digest));
+  SetDigest(digest.value());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<Event>> Block::Decode() const {
@@ -197,7 +203,33 @@ absl::StatusOr<Block> EncodeBlock(const BlockStamp& stamp, absl::Span<const Even
   bytes += body;
   Put(bytes, kCodecAt, 1, static_cast<uint64_t>(codec));
   Put(bytes, kChecksumAt, 4, ChecksumOf(bytes));
-  return Block::Parse(std::move(bytes));
+  absl::StatusOr<Block> block = Block::Parse(std::move(bytes));
+  if (block.ok()) {
+    ContentDigest digest;
+    for (const Event& event : events) digest.Add(event);
+    block->SetDigest(digest.value());
+  }
+  return block;
+}
+
+std::optional<uint32_t> Block::known_digest() const {
+  const uint64_t digest = content_->digest.load(std::memory_order_relaxed);
+  if ((digest & kDigestKnown) == 0) return std::nullopt;
+  return static_cast<uint32_t>(digest);
+}
+
+void Block::SetDigest(uint32_t digest) const {
+  content_->digest.store(kDigestKnown | digest, std::memory_order_relaxed);
+}
+
+absl::StatusOr<uint32_t> Block::ContentDigest() const {
+  if (const auto known = known_digest()) return *known;
+  const absl::StatusOr<std::vector<Event>> events = Decode();
+  if (!events.ok()) return events.status();
+  forebay::ContentDigest digest;
+  for (const Event& event : *events) digest.Add(event);
+  SetDigest(digest.value());
+  return digest.value();
 }
 
 uint32_t DigestOf(absl::Span<const Event> events) {

@@ -2,8 +2,10 @@
 // bytes are appended, mirrored and stored. docs/FORMATS.md gives them one by one.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +47,15 @@ class Block {
   // wrong, unless the body is what the header says, in one frame of the codec, and holds
   // event_count() events within EventLimits. Takes no more memory than raw_bytes(), and builds no
   // events.
+  // Afterwards known_digest() is known.
   absl::Status Validate() const;
+
+  // What the events are, apart from their times, which a node may have filled in: CRC-32C over the
+  // other fields. The same events have the same digest, whichever way they are encoded. Nothing
+  // where nobody has computed it for this block or a copy of it. Thread-safe.
+  std::optional<uint32_t> known_digest() const;
+  // The same, by decoding the block where it is not known: takes time.
+  absl::StatusOr<uint32_t> ContentDigest() const;
 
   // The events, in order. DATA_LOSS when the body does not hold what the header says.
   absl::StatusOr<std::vector<Event>> Decode() const;
@@ -59,8 +69,13 @@ class Block {
     Codec codec = Codec::kNone;
     uint64_t raw_bytes = 0;
     size_t body_at = 0;  // where the body starts in bytes
+    // Known: that bit and the digest. It follows from the rest, so it may come later.
+    mutable std::atomic<uint64_t> digest = 0;
   };
   explicit Block(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
+  friend absl::StatusOr<Block> EncodeBlock(const BlockStamp& stamp, absl::Span<const Event> events,
+                                           Codec codec);
+  void SetDigest(uint32_t digest) const;
 
   std::string_view body() const { return bytes().substr(content_->body_at); }
   // The body, decompressed if it has to be, into `scratch`.

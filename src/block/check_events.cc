@@ -134,7 +134,7 @@ absl::Status CheckEvent(std::string_view message, EventView& event) {
 
 }  // namespace
 
-absl::Status CheckEvents(std::string_view batch, size_t count) {
+absl::Status CheckEvents(std::string_view batch, size_t count, ContentDigest& digest) {
   EventView event;  // of one event after the other, for its memory
   size_t found = 0;
   Fields fields(batch);
@@ -151,6 +151,7 @@ absl::Status CheckEvents(std::string_view batch, size_t count) {
     if (status = CheckEvent(message, event); !status.ok()) {
       return WithContext(status, "event ", found, " of ", count);
     }
+    digest.Add(event);
     found++;
   }
   if (found == count) return absl::OkStatus();

@@ -52,6 +52,16 @@ void MemoryMetadata::Delete(const std::string& key) {
   NotifyWatchers();
 }
 
+void MemoryMetadata::SetLocked(bool locked) {
+  MutexLock lock(mutex_);
+  locked_ = locked;
+}
+
+bool MemoryMetadata::locked() const {
+  MutexLock lock(mutex_);
+  return locked_;
+}
+
 uint64_t MemoryMetadata::AddWatcher(std::function<void()> watcher) {
   MutexLock lock(mutex_);
   watchers_[next_watcher_] = std::move(watcher);
@@ -105,15 +115,18 @@ class MemoryMetadataStore::View : public std::enable_shared_from_this<View> {
       if (!*waiting) return;
       std::exchange(*waiting, nullptr)(std::move(result));
     };
-    const Plan plan = MakePlan(swap);
+    Plan plan = MakePlan(swap);
     const absl::Status timed_out =
         plan.reachable ? absl::DeadlineExceededError("metadata store: no answer in time")
                        : absl::UnavailableError("metadata store: cannot be reached");
     Later(plan.timeout, [finish, timed_out] { finish(timed_out); });
     if (plan.request_lost) return;
     content_->executor().PostAfter(plan.request_delay, [view = shared_from_this(), plan, finish,
-                                                        serve = std::move(serve)]() mutable {
-      Result result = serve();
+                                                        swap, serve = std::move(serve)]() mutable {
+      const bool locked = swap && view->content_->locked();
+      if (locked) plan.reply_delay += MemoryMetadata::kLockWait;
+      Result result =
+          locked ? Result(absl::CancelledError("metadata store: locked by another")) : serve();
       if (plan.reply_lost) return;
       view->Later(plan.reply_delay, [view, finish, result = std::move(result)]() mutable {
         if (view->IsReachable()) finish(std::move(result));

@@ -30,6 +30,10 @@ class MemoryMetadata {
   std::vector<MetadataRecord> Records(const std::string& prefix) const;
   SwapResult Swap(const std::string& key, uint64_t version, std::string value);
   void Delete(const std::string& key);
+  // While it is locked, swaps of the views end as CANCELLED after kLockWait. Reads go on.
+  void SetLocked(bool locked);
+  bool locked() const;
+  static constexpr absl::Duration kLockWait = absl::Milliseconds(500);
 
   // For the views. `watcher` is called after every change, on any thread.
   Executor& executor() { return executor_; }
@@ -50,6 +54,7 @@ class MemoryMetadata {
   mutable Mutex mutex_;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   uint64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool locked_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t next_watcher_ ABSL_GUARDED_BY(mutex_) = 0;
   // In the order of registration, so that a simulation repeats itself.
   std::map<uint64_t, std::function<void()>> watchers_ ABSL_GUARDED_BY(mutex_);

@@ -23,10 +23,19 @@ struct MetadataRecord {
 // What became of a swap.
 //   OK: applied; `version` is the record's new version.
 //   ABORTED: not applied and never will be: the record was at another version when it was tried.
+//     Told only while the store takes writes, so it proves that as well.
+//   CANCELLED: not applied and never will be: the store takes no writes at the moment, or did not
+//     come to it in time. It says nothing of the record.
 //   anything else (UNAVAILABLE, DEADLINE_EXCEEDED, ...): unknown, it may even be applied later.
 //     Settle it with another swap on the same record, never with a read:
 //     docs/design/model.md#guards, roll-settles.
 using SwapResult = absl::StatusOr<uint64_t>;
+
+// What a caller outside is told of a swap: to try again where the store takes no writes.
+inline absl::Status StatusToTell(const SwapResult& swapped) {
+  if (!absl::IsCancelled(swapped.status())) return swapped.status();
+  return absl::UnavailableError(swapped.status().message());
+}
 
 // Thread-safe. Callbacks run on any thread, never inside the call, and must not block; each runs
 // once, at the latest after the store's own time-out (2 s by default), and none runs after the

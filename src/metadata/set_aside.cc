@@ -66,7 +66,7 @@ void WriteSetAside(MetadataStore& metadata, const PartitionId& partition,
           if (absl::IsAborted(swapped.status())) {
             return WriteSetAside(metadata, partition, block, std::move(done));
           }
-          done(WithContext(swapped.status(), "write ", key));
+          done(WithContext(StatusToTell(swapped), "write ", key));
         };
         metadata.CompareAndSwap(key, version, Encode(*record), std::move(on_swap));
       });

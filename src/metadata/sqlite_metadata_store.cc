@@ -11,6 +11,14 @@
 #include "runtime/thread_executor.h"
 
 namespace forebay {
+namespace {
+
+// Parts of the time-out, so that a swap that is begun at the last moment and finds the file locked
+// still ends before it, surely not applied.
+constexpr double kBeginWithin = 0.75;
+constexpr double kLockWait = 0.2;
+
+}  // namespace
 
 // Ends every call once, on a thread of its own that never touches the file: a stalled disk delays
 // no time-out.
@@ -20,27 +28,44 @@ class SqliteMetadataStore::Calls {
   class Call {
    public:
     explicit Call(absl::AnyInvocable<void(Result)> done) : done_(std::move(done)) {}
-    bool ended() const { return ended_; }
+    // The worker's: false when the call has ended, and must not be begun any more.
+    bool Begin() { return state_.exchange(kBegun) == kWaits; }
+    // True: it was not begun, and never will be.
+    bool Cancel() {
+      State waits = kWaits;
+      return state_.compare_exchange_strong(waits, kCancelled);
+    }
     // On the thread of the calls.
     void End(Result result) {
       if (!ended_.exchange(true)) done_(std::move(result));
     }
 
    private:
+    enum State { kWaits, kBegun, kCancelled };
+    std::atomic<State> state_ = kWaits;
     std::atomic<bool> ended_ = false;
     absl::AnyInvocable<void(Result)> done_;
   };
 
   explicit Calls(absl::Duration timeout) : timeout_(timeout) {}
 
+  // A call that changes something and has not been begun in time is never begun, and says so.
   template <typename Result>
-  std::shared_ptr<Call<Result>> Begin(absl::AnyInvocable<void(Result)> done) {
+  std::shared_ptr<Call<Result>> Begin(absl::AnyInvocable<void(Result)> done, bool changes) {
     auto call = std::make_shared<Call<Result>>(std::move(done));
-    thread_.PostAfter(timeout_, [this, call, timeout = timeout_] {
+    const auto why = [timeout = timeout_] {
+      return absl::StrCat("metadata file: no answer within ", absl::FormatDuration(timeout),
+                          "; another process may hold its lock, or the disk may be slow");
+    };
+    if (changes) {
+      thread_.PostAfter(kBeginWithin * timeout_, [this, call, why] {
+        if (!closing_ && call->Cancel()) call->End(absl::CancelledError(why()));
+      });
+    }
+    thread_.PostAfter(timeout_, [this, call, why] {
       if (closing_) return;
-      call->End(absl::DeadlineExceededError(
-          absl::StrCat("metadata file: no answer within ", absl::FormatDuration(timeout),
-                       "; another process may hold its lock, or the disk may be slow")));
+      call->Cancel();
+      call->End(absl::DeadlineExceededError(why()));
     });
     return call;
   }
@@ -172,14 +197,14 @@ class SqliteMetadataStore::Worker {
   template <typename Result>
   void Run(absl::AnyInvocable<Result(SqliteRecords&)> work, absl::AnyInvocable<void(Result)> done,
            bool changes) {
-    thread_.Post(
-        [this, changes, work = std::move(work), call = calls_.Begin(std::move(done))]() mutable {
-          if (stopping_ || call->ended()) return;
-          Result result = work(*records_);
-          const bool changed = changes && result.ok();
-          calls_.End(std::move(call), std::move(result));
-          if (changed) watcher_.Hurry();
-        });
+    thread_.Post([this, changes, work = std::move(work),
+                  call = calls_.Begin(std::move(done), changes)]() mutable {
+      if (stopping_ || !call->Begin()) return;
+      Result result = work(*records_);
+      const bool changed = changes && result.ok();
+      calls_.End(std::move(call), std::move(result));
+      if (changed) watcher_.Hurry();
+    });
   }
 
   void Stop() {
@@ -197,7 +222,9 @@ class SqliteMetadataStore::Worker {
 
 absl::StatusOr<std::unique_ptr<SqliteMetadataStore>> SqliteMetadataStore::Open(
     SqliteMetadataOptions options) {
-  auto for_calls = SqliteRecords::Open(options.path, options.timeout);
+  // Well within the time-out, so that a swap that finds the file locked is told that it was not
+  // applied: an owner's commits wait for that.
+  auto for_calls = SqliteRecords::Open(options.path, kLockWait * options.timeout);
   if (!for_calls.ok()) return for_calls.status();
   auto for_watch = SqliteRecords::Open(options.path, options.timeout);
   if (!for_watch.ok()) return for_watch.status();

@@ -167,7 +167,10 @@ absl::StatusOr<std::vector<MetadataRecord>> SqliteRecords::List(const std::strin
 SwapResult SqliteRecords::CompareAndSwap(const std::string& key, uint64_t version,
                                          const std::string& value) {
   Transaction transaction(*connection_);
-  FOREBAY_RETURN_IF_ERROR(transaction.Begin());
+  if (const absl::Status begun = transaction.Begin(); !begun.ok()) {
+    // Nothing has been written.
+    return absl::IsUnavailable(begun) ? absl::CancelledError(begun.message()) : begun;
+  }
   const SwapResult swapped = SwapInside(key, version, value);
   if (!swapped.ok()) return swapped;
   FOREBAY_RETURN_IF_ERROR(transaction.Commit());

@@ -185,6 +185,9 @@ void PartitionSender::OnAnswer(const NodeId& node, uint64_t number, uint64_t gen
       return OnNotStored(static_cast<size_t>(at - blocks_.begin()), result.status);
     case Outcome::kUnknown:
       if (generation != at->generation) return;
+      // Some of it is stored, or something else under its sequences: sent again it is told the
+      // same.
+      if (absl::IsFailedPrecondition(result.status)) return OnSequenceRefused(*at, result.status);
       NoteReach(result.status);
       context_.refresh_routes();
       Rewind(Backoff(result.status));
@@ -442,7 +445,7 @@ void PartitionSender::Report(std::vector<Waiting> waiting, AppendResult result) 
   for (Waiting& each : waiting) {
     bytes += each.memory_bytes;
     each.done(result);
-    result.offset = result.offset + 1;
+    if (result.offset_known) result.offset = result.offset + 1;
   }
   context_.settled(bytes);
 }

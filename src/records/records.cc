@@ -20,7 +20,8 @@ using nlohmann::json;
 // Raised when old software could misread a record, not when a field is added.
 constexpr uint64_t kFormat = 1;
 constexpr uint64_t kPartitionsMax = 65536;  // options.h
-constexpr int kCopiesMax = 5;               // options.h
+constexpr uint64_t kLevelMax = 1000000;
+constexpr int kCopiesMax = 5;  // options.h
 
 // Reads the fields of one JSON object. Keeps the first error; what is read after it is meaningless.
 class Fields {
@@ -276,6 +277,7 @@ std::string Encode(const NodeRecord& record) {
   if (record.disk_full) out["disk_full"] = true;
   if (record.disk_slow) out["disk_slow"] = true;
   if (record.damage != 0) out["damage"] = Hex(record.damage);
+  if (record.level != 0) out["level"] = record.level;
   return out.dump();
 }
 
@@ -333,6 +335,7 @@ absl::StatusOr<NodeRecord> DecodeNode(const std::string& value) {
   record.disk_full = fields.Has("disk_full") && fields.Flag("disk_full");
   record.disk_slow = fields.Has("disk_slow") && fields.Flag("disk_slow");
   if (fields.Has("damage")) record.damage = fields.HexNumber("damage");
+  if (fields.Has("level")) record.level = static_cast<int>(fields.Number("level", 0, kLevelMax));
   FOREBAY_RETURN_IF_ERROR(fields.status());
   return record;
 }

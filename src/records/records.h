@@ -23,6 +23,9 @@ struct NodeRecord {
   // Drawn again whenever damage is found in what it holds; 0: none since its process began. What it
   // said to hold before is asked again.
   uint64_t damage = 0;
+  // What the node's build understands, a number that rises; 0: a build from before it was said. 1:
+  // reads producers' snapshots of format 2 (docs/FORMATS.md).
+  int level = 0;
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
 };
 

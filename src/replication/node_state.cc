@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,7 @@ namespace forebay {
 namespace {
 
 constexpr absl::Duration kSwapRetry = absl::Milliseconds(50);
+constexpr int kReadsSnapshotFormat2 = 1;  // NodeRecord::level
 constexpr size_t kCreatedAtOnceMax = 500;
 constexpr size_t kTrimBytesMax = 8 << 20;
 // One record for all that is found within a second.
@@ -66,6 +68,7 @@ NodeState::NodeState(const ReplicatorParts& parts, Random random, ReplicatorOpti
       scrubber_(options_.disk),
       started_at_(clock_.Now()) {
   options_.self.incarnation = store_.marker().incarnation;
+  options_.self.level = kReadsSnapshotFormat2;
 }
 
 void NodeState::Post(Task task) {
@@ -100,7 +103,21 @@ void NodeState::ServeFetch(const FetchRequest& request, FetchDone done) {
       });
 }
 
+void NodeState::ReadDigests(std::vector<StoredBlock> blocks,
+                            absl::AnyInvocable<void(std::vector<StoredBlock>)> done) {
+  reads_.Post([weak = weak_from_this(), this, blocks = std::move(blocks),
+               done = std::move(done)]() mutable {
+    const auto state = weak.lock();
+    if (state == nullptr || state->stopped_) return;
+    for (const StoredBlock& stored : blocks) stored.block.ContentDigest().status().IgnoreError();
+    Post([blocks = std::move(blocks), done = std::move(done)]() mutable {
+      done(std::move(blocks));
+    });
+  });
+}
+
 void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offset floor) {
+  const int format = SnapshotFormat();
   for (const Segment& segment : chain.segments) {
     const SegmentKey key{partition, segment.epoch};
     const auto extent = replica_.DurableExtent(key);
@@ -110,7 +127,7 @@ void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offs
       continue;
     }
     trimming_[key] = true;
-    reads_.Post([weak = weak_from_this(), this, key, extent = *extent, floor] {
+    reads_.Post([weak = weak_from_this(), this, key, extent = *extent, floor, format] {
       const auto state = weak.lock();
       if (state == nullptr || state->stopped_) return;
       const SegmentRead segment =
@@ -121,12 +138,12 @@ void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offs
       if (read.answer == FetchAnswer::kHave && table.ok()) {
         for (const StoredBlock& block : read.blocks) {
           if (block.first != start || block.end() > floor) break;
-          table->Apply(block.block.stamp(), block.block.event_count(), block.first);
+          table->Apply(block.block, block.first);
           start = block.end();
         }
       }
       Post([this, key, before = extent.start, start, damage = segment.damage,
-            snapshot = table.ok() ? table->Encode() : std::string()] {
+            snapshot = table.ok() ? table->Encode(format) : std::string()] {
         trimming_.erase(key);
         if (damage.has_value()) OnDamage(key, *damage);
         Write(replica_.Trim(key, before, start, snapshot));
@@ -137,7 +154,28 @@ void NodeState::TrimLocal(const PartitionId& partition, const Chain& chain, Offs
 
 void NodeState::SwapChain(const PartitionId& partition, uint64_t version, Chain chain,
                           absl::AnyInvocable<void(ChainSwap)> done) {
-  TrySwap(partition, version, chain, std::move(done));
+  TrySwap({partition, version, std::move(chain)}, std::move(done));
+}
+
+void NodeState::SwapChainOrNot(const PartitionId& partition, uint64_t version, Chain chain,
+                               absl::AnyInvocable<void(ChainSwap)> done) {
+  TrySwap({partition, version, std::move(chain), /*may_end=*/true}, std::move(done));
+}
+
+// A swap that cannot be applied changes nothing, and is refused as such only where it could be
+// written. One at a time, for all who ask meanwhile: in trouble, each may take the time-out.
+void NodeState::AskForWrites(absl::AnyInvocable<void(bool)> done) {
+  ask_for_writes_.push_back(std::move(done));
+  if (ask_for_writes_.size() > 1) return;
+  constexpr uint64_t kNoVersion = std::numeric_limits<int64_t>::max();
+  metadata_.CompareAndSwap(NodeKey(self().id), kNoVersion, Encode(self()),
+                           [weak = weak_from_this(), this](const SwapResult& result) {
+                             const auto state = weak.lock();
+                             if (state == nullptr) return;
+                             Post([this, takes = absl::IsAborted(result.status())] {
+                               for (auto& each : std::exchange(ask_for_writes_, {})) each(takes);
+                             });
+                           });
 }
 
 bool NodeState::MayCreateChain() const { return creating_ < kCreatedAtOnceMax; }
@@ -151,38 +189,42 @@ void NodeState::CreateChain(const PartitionId& partition, Chain chain,
   });
 }
 
-void NodeState::TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,
-                        absl::AnyInvocable<void(ChainSwap)> done) {
-  metadata_.CompareAndSwap(
-      ChainKey(partition), version, Encode(chain),
-      [weak = weak_from_this(), this, partition, version, chain,
-       done = std::move(done)](SwapResult result) mutable {
-        const auto state = weak.lock();
-        if (state == nullptr) return;
-        Post([this, partition, version, chain = std::move(chain), done = std::move(done),
-              result = std::move(result)]() mutable {
-          if (result.ok()) {
-            done({true, {*result, std::move(chain)}});
-          } else if (absl::IsAborted(result.status())) {
-            // An earlier try of ours, thought lost, may have been the one that moved the version.
-            ReadChain(partition, [chain = std::move(chain),
-                                  done = std::move(done)](VersionedChain now) mutable {
-              const Segment& mine = chain.segments.back();
-              const bool applied = std::any_of(
-                  now.chain.segments.begin(), now.chain.segments.end(), [&](const Segment& s) {
-                    return s.epoch == mine.epoch && s.owner == mine.owner &&
-                           s.owner_life == mine.owner_life;
-                  });
-              done({applied, std::move(now)});
-            });
-          } else {
-            PostAfter(kSwapRetry, [this, partition, version, chain = std::move(chain),
-                                   done = std::move(done)]() mutable {
-              TrySwap(partition, version, chain, std::move(done));
-            });
-          }
-        });
-      });
+void NodeState::TrySwap(SwapTry swap, absl::AnyInvocable<void(ChainSwap)> done) {
+  const std::string key = ChainKey(swap.partition), value = Encode(swap.chain);
+  const uint64_t version = swap.version;
+  metadata_.CompareAndSwap(key, version, value,
+                           [weak = weak_from_this(), this, swap = std::move(swap),
+                            done = std::move(done)](SwapResult result) mutable {
+                             const auto state = weak.lock();
+                             if (state == nullptr) return;
+                             Post([this, swap = std::move(swap), done = std::move(done),
+                                   result = std::move(result)]() mutable {
+                               OnSwapTried(std::move(swap), result, std::move(done));
+                             });
+                           });
+}
+
+void NodeState::OnSwapTried(SwapTry swap, const SwapResult& result,
+                            absl::AnyInvocable<void(ChainSwap)> done) {
+  if (result.ok()) return done({true, {*result, std::move(swap.chain)}});
+  if (absl::IsAborted(result.status())) {
+    // An earlier try of ours, thought lost, may have been the one that moved the version.
+    return ReadChain(swap.partition, [chain = std::move(swap.chain),
+                                      done = std::move(done)](VersionedChain now) mutable {
+      const Segment& mine = chain.segments.back();
+      const bool applied =
+          std::any_of(now.chain.segments.begin(), now.chain.segments.end(), [&](const Segment& s) {
+            return s.epoch == mine.epoch && s.owner == mine.owner &&
+                   s.owner_life == mine.owner_life;
+          });
+      done({applied, std::move(now)});
+    });
+  }
+  if (swap.may_end && absl::IsCancelled(result.status())) return done({false, {}});
+  swap.may_end = false;  // this try may still be applied
+  PostAfter(kSwapRetry, [this, swap = std::move(swap), done = std::move(done)]() mutable {
+    TrySwap(std::move(swap), std::move(done));
+  });
 }
 
 void NodeState::ReadChain(const PartitionId& partition,
@@ -269,6 +311,17 @@ const NodeRecord* NodeState::Record(const NodeId& node) const {
   const auto found = nodes_.find(node);
   return found == nodes_.end() || !found->second.record.has_value() ? nullptr
                                                                     : &*found->second.record;
+}
+
+int NodeState::SnapshotFormat() const {
+  // The watch tells of all nodes at once, so until this node's own record came from there, others
+  // are not known either.
+  const auto own = nodes_.find(self().id);
+  if (own == nodes_.end() || !own->second.record.has_value()) return 1;
+  const bool all = std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+    return !node.second.record.has_value() || node.second.record->level >= kReadsSnapshotFormat2;
+  });
+  return all ? ProducerTable::kFormat : 1;
 }
 
 bool NodeState::IsAliveView(const NodeView& view) const {

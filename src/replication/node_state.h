@@ -80,12 +80,21 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
 
   // Reads the node's own store for a FetchRequest.
   void ServeFetch(const FetchRequest& request, FetchDone done);
+  // Decodes blocks for their digests, off the loop; then they know them (Block::known_digest).
+  void ReadDigests(std::vector<StoredBlock> blocks,
+                   absl::AnyInvocable<void(std::vector<StoredBlock>)> done);
   // Drops what has reached every sink from this node's copies of the partition's open segment.
   void TrimLocal(const PartitionId& partition, const Chain& chain, Offset floor);
 
   // Swaps until the outcome is known: a time-out is settled by another swap (roll-settles).
   void SwapChain(const PartitionId& partition, uint64_t version, Chain chain,
                  absl::AnyInvocable<void(ChainSwap)> done);
+  // The same, but ends with an empty chain when the first try says that the store takes no writes,
+  // so that the swap is surely not applied.
+  void SwapChainOrNot(const PartitionId& partition, uint64_t version, Chain chain,
+                      absl::AnyInvocable<void(ChainSwap)> done);
+  // Whether the metadata store takes writes at the moment: true only on proof.
+  void AskForWrites(absl::AnyInvocable<void(bool)> done);
   void ReadChain(const PartitionId& partition, absl::AnyInvocable<void(VersionedChain)> done);
   // Swaps in the first chain of a partition. At most kCreatedAtOnceMax creations are outstanding;
   // more would time out at the metadata store and be retried.
@@ -113,6 +122,8 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
     live_.reset();
   }
   const NodeRecord* Record(const NodeId& node) const;
+  // The format of producers' snapshots that every registered node reads: any of them may take over.
+  int SnapshotFormat() const;
   // It sends heartbeats, from the life that is registered.
   bool IsAlive(const NodeId& node) const;
   // See LivenessMonitor::HasAnswered.
@@ -145,8 +156,15 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
     bool timer_runs = false;  // at its end they run in any case
   };
 
-  void TrySwap(const PartitionId& partition, uint64_t version, const Chain& chain,
-               absl::AnyInvocable<void(ChainSwap)> done);
+  struct SwapTry {
+    PartitionId partition;
+    uint64_t version = 0;
+    Chain chain;
+    bool may_end = false;  // no try so far may still be applied, and the caller can do without
+  };
+  void TrySwap(SwapTry swap, absl::AnyInvocable<void(ChainSwap)> done);
+  void OnSwapTried(SwapTry swap, const SwapResult& result,
+                   absl::AnyInvocable<void(ChainSwap)> done);
   // What follows from the nodes' records and liveness; every survey of every partition asks.
   struct LiveView {
     std::vector<NodeRecord> nodes;
@@ -200,8 +218,9 @@ class NodeState : public std::enable_shared_from_this<NodeState> {
   size_t write_batches_ = 0;  // of the replica core's
   size_t write_bytes_ = 0;    // of their blocks
   uint64_t requests_ = 0;
-  size_t creating_ = 0;                // first chains
-  std::atomic<bool> stopped_ = false;  // also read by reads under way
+  std::vector<absl::AnyInvocable<void(bool)>> ask_for_writes_;  // one question for all of them
+  size_t creating_ = 0;                                         // first chains
+  std::atomic<bool> stopped_ = false;                           // also read by reads under way
 };
 
 }  // namespace forebay

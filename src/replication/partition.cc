@@ -195,7 +195,8 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
   owner_ =
       std::make_unique<OwnerCore>(id_, Last(), std::move(table),
                                   OwnerOptions{.window_bytes = options.window_bytes,
-                                               .mirror_window_bytes = options.mirror_window_bytes},
+                                               .mirror_window_bytes = options.mirror_window_bytes,
+                                               .snapshot_format = node_.SnapshotFormat()},
                                   node_.Now());
   stages_ = std::make_unique<StageTracker>();
   fenced_since_.reset();
@@ -206,6 +207,16 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
   owner_->Mirror(node_.Now(), out);
   out.readable_more = true;
   Flush(std::move(out));
+}
+
+void PartitionDriver::LearnDigests(std::vector<StoredBlock> recent) {
+  node_.ReadDigests(std::move(recent), [this](std::vector<StoredBlock> blocks) {
+    if (owner_ == nullptr) return;
+    for (const StoredBlock& stored : blocks) {
+      const auto digest = stored.block.known_digest();
+      if (digest.has_value()) owner_->SetDigest(stored.block.stamp(), stored.first, *digest);
+    }
+  });
 }
 
 void PartitionDriver::OnMessage(const NodeId& from, Message message) {

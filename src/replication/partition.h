@@ -83,6 +83,8 @@ class PartitionDriver {
   void Adopt(VersionedChain chain);
   void LoseOwnership();
   void BecomeOwner(ProducerTable table);
+  // What the table was rebuilt from tells a repeat from other events only once it is decoded.
+  void LearnDigests(std::vector<StoredBlock> recent);
   void AnnounceCommitted();
   void ReadChainAgain();
   void FinishHandOver(absl::Status status);

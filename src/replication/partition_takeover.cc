@@ -282,18 +282,21 @@ void PartitionDriver::ProposeTakeover() {
                     // cas-first: owner only once the chain says so.
                     if (IsMine(Last()) && Last().epoch == epoch && owner_ == nullptr) {
                       BecomeOwner(sealer->TakeTable());
+                      LearnDigests(sealer->TakeRecent());
                     }
                   });
 }
 
-// A swap whose outcome is unknown would hold up all commits, so the metadata store has to answer a
-// read first: while it is away, the open segment goes on (docs/design/protocol.md#metadata).
+// A swap holds up all commits until its outcome is known, so the metadata store has to prove first
+// that it takes writes: while it does not, the open segment goes on
+// (docs/design/protocol.md#metadata). A read proves nothing: SQLite serves reads while another
+// process holds its write lock.
 void PartitionDriver::SurveyRoll() {
   if (asking_before_roll_ || !PlaceForRoll().has_value()) return;
   asking_before_roll_ = true;
-  node_.ReadChain(id_, [this](VersionedChain chain) {
+  node_.AskForWrites([this](bool takes) {
     asking_before_roll_ = false;
-    OnChain(std::move(chain));
+    if (!takes) return;  // the next survey asks again
     if (owner_ == nullptr || swapping_ || sealer_ != nullptr) return;
     if (auto placed = PlaceForRoll()) Roll(*std::move(placed));
   });
@@ -350,14 +353,20 @@ void PartitionDriver::Roll(Placement placement) {
                                    std::move(placement.replicas), node_.self().id,
                                    node_.self().life});
   swapping_ = true;
-  node_.SwapChain(id_, chain_.version, std::move(chain), [this, epoch](ChainSwap swap) {
+  node_.SwapChainOrNot(id_, chain_.version, std::move(chain), [this, epoch](ChainSwap swap) {
     swapping_ = false;
+    OwnerOutput out;
+    if (swap.now.chain.segments.empty()) {  // the store has stopped taking writes just now
+      if (owner_ != nullptr) owner_->AbortRoll(node_.Now(), out);
+      Flush(std::move(out));
+      return FinishSwap({});
+    }
     const Segment& last = swap.now.chain.segments.back();
     const bool mine = owner_ != nullptr && IsMine(last);
-    OwnerOutput out;
     if (mine && last.epoch == epoch) {
       chain_ = std::move(swap.now);
       node_.Write(node_.replica().OnChain(id_, chain_.version, chain_.chain));
+      owner_->SetSnapshotFormat(node_.SnapshotFormat());
       owner_->FinishRoll(Last(), node_.Now(), out);
       out.readable_more = true;
       Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": new segment at epoch ", epoch.value(),

@@ -92,6 +92,10 @@ absl::Status StatusOf(const std::vector<AppendResult>& results, absl::string_vie
   const std::string counts =
       absl::StrCat(stored, " of ", results.size(), " events are stored, ", unknown,
                    " have an unknown outcome (", which, "): ", worst->status.message());
+  // Sending it again would be told the same.
+  if (unknown > 0 && absl::IsFailedPrecondition(worst->status)) {
+    return absl::FailedPreconditionError(counts);
+  }
   if (unknown > 0) return absl::DeadlineExceededError(counts);
   // Nothing is stored: a client may simply repeat the call where the code says so.
   if (stored == 0) return worst->status;

@@ -16,6 +16,11 @@ namespace {
 constexpr absl::Duration kOwnerSilence = absl::Milliseconds(300);
 constexpr absl::Duration kWaitDefault = absl::Milliseconds(50);
 
+// The owner knows better than "unknown", and says it.
+bool IsSaidForGood(const AppendResult& result) {
+  return result.outcome == Outcome::kUnknown && absl::IsFailedPrecondition(result.status);
+}
+
 bool IsRetryable(const AppendResult& result) {
   return result.outcome == Outcome::kUnknown ||
          result.status.code() == absl::StatusCode::kUnavailable ||
@@ -106,7 +111,8 @@ void BlockRelay::Send(const std::shared_ptr<Attempt>& attempt, const Route& rout
                     attempt->attempts.Answered(result.outcome);
                     // A late acknowledgement is as good as any.
                     if (attempt->round != round && result.outcome != Outcome::kAcknowledged) return;
-                    const bool broke = result.outcome == Outcome::kUnknown;
+                    const bool broke =
+                        result.outcome == Outcome::kUnknown && !IsSaidForGood(result);
                     OnResult(attempt, std::move(result));
                     if (broke) OnSilence(attempt, route);
                   });
@@ -128,7 +134,7 @@ void BlockRelay::OnSilence(const std::shared_ptr<Attempt>& attempt, const Route&
 }
 
 void BlockRelay::OnResult(const std::shared_ptr<Attempt>& attempt, AppendResult result) {
-  if (result.outcome == Outcome::kAcknowledged) {
+  if (result.outcome == Outcome::kAcknowledged || IsSaidForGood(result)) {
     attempt->Settle(std::move(result));
     return;
   }

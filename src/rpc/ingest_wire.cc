@@ -25,7 +25,8 @@ void ToWire(const AppendResult& result, v1::BlockResult& wire) {
   wire.set_outcome(ToWire(result.outcome));
   wire.set_partition(result.partition.index);
   if (result.outcome == Outcome::kAcknowledged) {
-    wire.set_offset(result.offset.value());
+    if (result.offset_known) wire.set_offset(result.offset.value());
+    wire.set_offset_unknown(!result.offset_known);
     wire.set_zones(static_cast<uint32_t>(result.zones));
     return;
   }
@@ -42,6 +43,7 @@ AppendResult FromWire(const v1::BlockResult& wire, const StreamId& stream) {
   if (wire.outcome() == v1::APPEND_OUTCOME_ACKNOWLEDGED) {
     result.outcome = Outcome::kAcknowledged;
     result.offset = Offset(wire.offset());
+    result.offset_known = !wire.offset_unknown();
     result.zones = static_cast<int>(wire.zones());
     return result;
   }
@@ -63,7 +65,8 @@ void ToWire(const AppendResult& result, uint64_t index, v1::EventResult& wire) {
   wire.set_outcome(ToWire(result.outcome));
   if (result.outcome == Outcome::kAcknowledged) {
     wire.set_partition(result.partition.index);
-    wire.set_offset(result.offset.value() + index);
+    if (result.offset_known) wire.set_offset(result.offset.value() + index);
+    wire.set_offset_unknown(!result.offset_known);
     wire.set_zones(static_cast<uint32_t>(result.zones));
     return;
   }

@@ -98,6 +98,7 @@ struct Encoder {
     SetBlocks(message.blocks, out);
     out.set_committed(message.committed.value());
     out.set_trim_floor(message.trim_floor.value());
+    out.set_round(message.round);
   }
   void operator()(const MirrorReply& message) {
     v1::MirrorReply& out = *wire.mutable_mirror_reply();
@@ -106,6 +107,7 @@ struct Encoder {
     out.set_tail(message.tail.value());
     out.set_next(message.next.value());
     out.set_fence(message.fence.value());
+    out.set_round(message.round);
   }
   void operator()(const FenceRequest& message) {
     v1::FenceRequest& out = *wire.mutable_fence_request();
@@ -198,14 +200,16 @@ absl::StatusOr<Message> Decode(v1::MirrorRequest& wire) {
   message.blocks = *std::move(blocks);
   message.committed = Offset(wire.committed());
   message.trim_floor = Offset(wire.trim_floor());
+  message.round = wire.round();
   return message;
 }
 
 absl::StatusOr<Message> Decode(v1::MirrorReply& wire) {
   const absl::StatusOr<ReplicaAnswer> answer = FromWire(wire.answer());
   if (!answer.ok()) return answer.status();
-  return MirrorReply{SegmentOf(wire.segment()), *answer, Offset(wire.tail()), Offset(wire.next()),
-                     Epoch(wire.fence())};
+  return MirrorReply{SegmentOf(wire.segment()), *answer,
+                     Offset(wire.tail()),       Offset(wire.next()),
+                     Epoch(wire.fence()),       wire.round()};
 }
 
 absl::StatusOr<Message> Decode(v1::FenceRequest& wire) {

@@ -24,7 +24,7 @@ void SetMaintenance(MetadataStore& metadata, MaintenanceRecord record,
                               if (absl::IsAborted(swapped.status())) {
                                 return SetMaintenance(metadata, std::move(record), std::move(done));
                               }
-                              done(WithContext(swapped.status(), "write ", key));
+                              done(WithContext(StatusToTell(swapped), "write ", key));
                             });
   });
 }

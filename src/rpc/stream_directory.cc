@@ -106,7 +106,7 @@ void StreamDirectory::Create(const StreamOptions& options,
        done = std::move(done)](SwapResult swapped) mutable {
         if (swapped.ok()) known->Update({key, value, *swapped});
         if (swapped.ok() || swapped.status().code() != absl::StatusCode::kAborted) {
-          done(WithContext(swapped.status(), "create ", key));
+          done(WithContext(StatusToTell(swapped), "create ", key));
           return;
         }
         metadata.Read(key, [known, key, value, done = std::move(done)](auto record) mutable {

@@ -36,8 +36,8 @@ void Invariants::Break(const std::string& invariant, const std::string& how) {
   if (!broken_) broken_ = absl::StrCat(invariant, ": ", how);
 }
 
-EventNumber Invariants::AddEvent(int producer) {
-  events_.push_back({producer, {}, {}, {}, false});
+EventNumber Invariants::AddEvent(int producer, bool reuses) {
+  events_.push_back({.producer = producer, .reuses = reuses});
   return static_cast<EventNumber>(events_.size() - 1);
 }
 
@@ -50,7 +50,8 @@ void Invariants::OnOutcome(EventNumber number, const AppendResult& result) {
   }
   if (result.outcome == Outcome::kAcknowledged) {
     acknowledged_count_++;
-    if (event.acknowledged_at != std::make_pair(result.partition, result.offset)) {
+    const bool elsewhere = event.acknowledged_at != std::make_pair(result.partition, result.offset);
+    if (result.offset_known ? elsewhere : !event.acknowledged_at && !event.sealed_at) {
       Break("G1", absl::StrCat(EventId(number), " is acknowledged at ",
                                Where(result.partition, result.offset), ", where no node did"));
     }
@@ -60,12 +61,37 @@ void Invariants::OnOutcome(EventNumber number, const AppendResult& result) {
   }
 }
 
+bool Invariants::IsStored(const Block& block) const {
+  const auto events = block.Decode();
+  FOREBAY_CHECK(events.ok(), "a block of the workload does not decode");
+  return std::any_of(events->begin(), events->end(), [this](const Event& each) {
+    const EventHistory& event = events_[NumberOf(each)];
+    return event.acknowledged_at || event.sealed_at;
+  });
+}
+
 void Invariants::OnNodeAnswer(const PartitionId& partition, const Block& block,
-                              const AppendResult& result) {
-  if (result.outcome != Outcome::kAcknowledged) return;
+                              const AppendResult& result, bool stored) {
+  // What is refused for good is not stored. A refusal that says "send it elsewhere" is only about
+  // this attempt.
+  const bool for_good =
+      result.outcome == Outcome::kNotStored && absl::IsFailedPrecondition(result.status);
   auto events = block.Decode();
   FOREBAY_CHECK(events.ok(), "a block of the workload does not decode");
+  const EventNumber first_event = NumberOf(events->front());
+  if (for_good && stored) {
+    Break("G2", absl::StrCat(EventId(first_event), " is stored, and refused by a node: ",
+                             std::string(result.status.message())));
+  }
+  // Where nobody can compare the events any more, those under the same sequence count as the same.
+  if (result.outcome != Outcome::kAcknowledged || events_[first_event].reuses) return;
+  if (!result.offset_known) {
+    if (IsStored(block)) return;
+    return Break("G1", absl::StrCat(EventId(first_event),
+                                    " is acknowledged without an offset, but not stored"));
+  }
   PartitionView& view = partitions_.at(partition);
+  acknowledged_blocks_.emplace_back(partition, block);
   for (size_t i = 0; i < events->size(); i++) {
     const EventNumber number = NumberOf((*events)[i]);
     const auto at = std::make_pair(partition, result.offset + i);

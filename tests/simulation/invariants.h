@@ -24,9 +24,11 @@ namespace forebay {
 // What is known about one event of the workload.
 struct EventHistory {
   int producer = 0;
-  std::optional<Outcome> outcome;  // as the producer told its caller
+  std::optional<Outcome> outcome = {};  // as the producer told its caller
+  // It was sent under the sequence of another, acknowledged event: nobody may store it.
+  bool reuses = false;
   // Where a node acknowledged it, and where the chain's sealed part has it.
-  std::optional<std::pair<PartitionId, Offset>> acknowledged_at, sealed_at;
+  std::optional<std::pair<PartitionId, Offset>> acknowledged_at = {}, sealed_at = {};
   bool set_aside = false;  // by an operator, in a block that nobody can decode
 };
 
@@ -43,10 +45,18 @@ class Invariants {
              std::map<StreamId, StreamOptions> streams, std::vector<SinkId> sinks);
 
   // Things that happened. Each is checked at once.
-  EventNumber AddEvent(int producer);
+  EventNumber AddEvent(int producer, bool reuses = false);
   void OnOutcome(EventNumber number, const AppendResult& result);
-  // A node answered for a block; whether the answer arrives anywhere does not matter.
-  void OnNodeAnswer(const PartitionId& partition, const Block& block, const AppendResult& result);
+  // A node answered for a block; whether the answer arrives anywhere does not matter. `stored`: it
+  // was stored already when it came there.
+  void OnNodeAnswer(const PartitionId& partition, const Block& block, const AppendResult& result,
+                    bool stored);
+  // Whether one of its events is surely stored.
+  bool IsStored(const Block& block) const;
+  // Blocks that nodes have acknowledged, in that order.
+  const std::vector<std::pair<PartitionId, Block>>& acknowledged_blocks() const {
+    return acknowledged_blocks_;
+  }
   // Writes of a node may have become durable.
   void OnDisk(const NodeId& node);
   // Its disk is about to be emptied.
@@ -119,6 +129,7 @@ class Invariants {
   std::map<SegmentKey, std::map<std::pair<NodeId, Incarnation>, Offset>> lost_;
   SegmentLog log_;
   std::vector<EventHistory> events_;
+  std::vector<std::pair<PartitionId, Block>> acknowledged_blocks_;
   std::optional<std::string> broken_;
   uint64_t delivered_count_ = 0, acknowledged_count_ = 0;
   ChainCounters chains_;

@@ -152,6 +152,9 @@ void Invariants::TakeSealed(const PartitionId& partition, PartitionView& view,
                          Where(event.sealed_at->first, event.sealed_at->second)));
     }
     event.sealed_at = {partition, o};
+    if (event.reuses) {
+      Break("G3", absl::StrCat(EventId(*number), " took a sequence that was another event's"));
+    }
     if (event.acknowledged_at && event.acknowledged_at != event.sealed_at) {
       Break("I1", absl::StrCat(EventId(*number), " is acknowledged at ",
                                Where(event.acknowledged_at->first, event.acknowledged_at->second),

@@ -138,6 +138,10 @@ Plan DrawPlan(uint64_t seed) {
   // With dice of their own, so that a seed's other faults stay what they were.
   DrawUpgrade(Random(seed * 2654435761u + 18), plan);
   DrawLies(Random(seed * 2654435761u + 19), plan);
+  Random stray(seed * 2654435761u + 20);
+  if (stray.Chance(0.7)) {
+    plan.stray_every = stray.Between(absl::Milliseconds(10), absl::Milliseconds(300));
+  }
   return plan;
 }
 

@@ -20,6 +20,9 @@ struct Plan {
   int nodes_per_zone = 1;
   int late_nodes = 0;  // not there at the start
   int producers = 2;
+  // Repeats what was acknowledged, now or long ago, to anybody; and other events under the same
+  // sequences. On average; never: infinite.
+  absl::Duration stray_every = absl::InfiniteDuration();
   int sinks = 1;
   StreamOptions stream;
   SegmentOptions segment;

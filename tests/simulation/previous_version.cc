@@ -9,6 +9,11 @@
 namespace forebay {
 namespace {
 
+// A newer format is no table to it.
+void CannotRead(std::optional<std::string>& snapshot) {
+  if (snapshot.has_value() && !snapshot->empty() && snapshot->front() != 1) *snapshot = "?";
+}
+
 void ToPreviousVersion(std::vector<MetadataRecord>& records) {
   for (MetadataRecord& record : records) forebay::ToPreviousVersion(record.key, record.value);
 }
@@ -17,13 +22,21 @@ void ToPreviousVersion(std::vector<MetadataRecord>& records) {
 
 void ToPreviousVersion(Message& message) {
   if (auto* reply = std::get_if<FenceReply>(&message)) reply->damaged = false;
+  if (auto* mirror = std::get_if<MirrorRequest>(&message)) {
+    CannotRead(mirror->open_snapshot);
+    mirror->round = 0;
+  }
+  if (auto* mirrored = std::get_if<MirrorReply>(&message)) mirrored->round = 0;
+  if (auto* copy = std::get_if<CopyRequest>(&message)) CannotRead(copy->open_snapshot);
+  if (auto* fetched = std::get_if<FetchReply>(&message)) CannotRead(fetched->snapshot);
 }
 
 void ToPreviousVersion(const std::string& key, std::string& value) {
   if (value.empty() || !key.starts_with(NodeKey(NodeId()))) return;
   auto node = DecodeNode(value);
-  if (!node.ok() || node->damage == 0) return;
+  if (!node.ok() || (node->damage == 0 && node->level == 0)) return;
   node->damage = 0;
+  node->level = 0;
   value = Encode(*node);
 }
 

@@ -1,7 +1,8 @@
 // What a node of the version before says and understands, for rolling upgrades in a simulated
 // world. That version is the one before damaged disks were told of (decision 22): it knows neither
-// FenceReply::damaged nor NodeRecord::damage. Whoever adds a field to the wire or to a record takes
-// it away here, and may take those away that only older versions lack.
+// FenceReply::damaged nor NodeRecord::damage, nor NodeRecord::level, nor the rounds of mirroring,
+// and it reads producers' snapshots of format 1 only. Whoever adds a field to the wire or to a
+// record takes it away here, and may take those away that only older versions lack.
 #pragma once
 
 #include <string>

@@ -133,11 +133,12 @@ void SimIngestLink::SendOnce(const NodeId& node, const PartitionId& partition, c
       });
   };
   auto serve = [this, partition, block, answer](SimNode& target) {
+    const bool stored = parts_.invariants.IsStored(block);
     target.replicator()->Append(partition, block,
-                                [this, partition, block, answer](AppendResult result) {
+                                [this, partition, block, answer, stored](AppendResult result) {
                                   counters_.not_stored += result.outcome == Outcome::kNotStored;
                                   counters_.unknown += result.outcome == Outcome::kUnknown;
-                                  parts_.invariants.OnNodeAnswer(partition, block, result);
+                                  parts_.invariants.OnNodeAnswer(partition, block, result, stored);
                                   answer(result);
                                 });
   };

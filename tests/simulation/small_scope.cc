@@ -369,7 +369,7 @@ void SmallWorld::Finish(Node& node, OwnerOutput out) {
 void SmallWorld::Own(Node& node, ProducerTable table) {
   node.owner_seen = {};
   node.owner_version = version_;
-  OwnerStep(node, ContentHash().Add(version_).Add(table.Encode()).value());
+  OwnerStep(node, ContentHash().Add(version_).Add(table.Encode(ProducerTable::kFormat)).value());
   node.owner = std::make_unique<OwnerCore>(Partition(), chain_.segments.back(), std::move(table),
                                            OwnerOptions(), kNow);
   OwnerOutput out;

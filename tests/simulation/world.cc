@@ -53,7 +53,15 @@ World::World(uint64_t seed, const Plan& plan, TraceLine trace)
   MakeClients();
   SetLinks();
   WatchNetwork();
+  if (plan_.stray_every == absl::InfiniteDuration()) return;
+  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_, watch_};
+  stray_ = std::make_unique<Stray>(*this, Random(seed + 19), parts, Nodes());
 }
+
+World::Stray::Stray(World& world, Random random, SimWorldParts parts, std::vector<SimNode*> nodes)
+    : loop(world.simulation_),
+      random(random),
+      link(parts, loop, Random(this->random.Next()), NodeId("stray"), std::move(nodes)) {}
 
 // While all are still there: the invariants look at every node's disk.
 World::~World() {
@@ -171,6 +179,42 @@ void World::Start() {
     StartProducer(*client);
     AppendLater(*client);
   }
+  if (stray_ != nullptr) StrayLater();
+}
+
+void World::StrayLater() {
+  stray_->loop.PostAfter(stray_->random.Between(absl::ZeroDuration(), 2 * plan_.stray_every),
+                         [this] {
+                           SendStray();
+                           StrayLater();
+                         });
+}
+
+// Often of the last blocks, as a client does whose connection broke, and often to the owner.
+void World::SendStray() {
+  constexpr int kClockJumpsMax = 6;  // of two hours at most; after a day a producer is forgotten
+  constexpr uint64_t kLast = 40;
+  const auto& blocks = invariants_->acknowledged_blocks();
+  if (blocks.empty() || faults_done_[Fault::kClockJump] > kClockJumpsMax) return;
+  Random& random = stray_->random;
+  const uint64_t back =
+      random.Below(random.Chance(0.5) ? std::min<uint64_t>(kLast, blocks.size()) : blocks.size());
+  const auto [partition, block] = blocks[blocks.size() - 1 - back];
+  const SimNode* owner = Owner(partition.index);
+  const NodeId to = owner != nullptr && random.Chance(0.5)
+                        ? owner->id()
+                        : nodes_[random.Below(nodes_.size())]->id();
+  if (!random.Chance(0.2)) return stray_->link.SendBlock(to, partition, block, [](auto) {});
+  std::vector<Event> others(block.event_count());
+  AppendResult unknown;
+  unknown.status = absl::DeadlineExceededError("nobody waits for it");
+  for (Event& event : others) {
+    const EventNumber number = invariants_->AddEvent(producers_++, /*reuses=*/true);
+    event.id = EventId(number);
+    invariants_->OnOutcome(number, unknown);
+  }
+  stray_->link.SendBlock(to, partition, *EncodeBlock(block.stamp(), others, Codec::kNone),
+                         [](auto) {});
 }
 
 void World::StartProducer(Client& client) {
@@ -221,6 +265,11 @@ void World::AppendOne(Client& client) {
     }
     client.waiting.erase(event_number);
     invariants_->OnOutcome(event_number, result);
+    // G2: nobody else has its id, and it does as it is told.
+    if (absl::IsFailedPrecondition(result.status)) {
+      invariants_->Break("G2", absl::StrCat(EventId(event_number), " is refused for good: ",
+                                            std::string(result.status.message())));
+    }
     if (result.outcome == Outcome::kAcknowledged) {
       client.longest_gap = std::max(client.longest_gap, simulation_.Now() - client.acknowledged_at);
       client.acknowledged_at = simulation_.Now();
@@ -347,7 +396,8 @@ bool World::ProbeEveryPartition() {
       missing = Missing();
     } while (!missing.empty() && simulation_.Now() < limit);
     for (size_t i = first; i < invariants_->events().size() && missing.empty(); i++) {
-      if (invariants_->events()[i].outcome == Outcome::kAcknowledged) continue;
+      const EventHistory& event = invariants_->events()[i];
+      if (event.outcome == Outcome::kAcknowledged || event.reuses) continue;
       missing = absl::StrCat("event ", i, " is not acknowledged");
     }
     if (missing.empty()) return true;

@@ -69,6 +69,13 @@ class World {
   std::map<std::string, uint64_t> Counters() const;
 
  private:
+  // A client that repeats what others have sent.
+  struct Stray {
+    Stray(World& world, Random random, SimWorldParts parts, std::vector<SimNode*> nodes);
+    SimExecutor loop;
+    Random random;
+    SimIngestLink link;
+  };
   struct Client {
     Client(World& world, int number, Random random);
     NodeId id;
@@ -97,6 +104,8 @@ class World {
   void AppendOne(Client& client);
   void StartProducer(Client& client);
   void CrashClient(Client& client);
+  void StrayLater();
+  void SendStray();
 
   // Faults: world_faults.cc
   void ScheduleFaults();
@@ -160,6 +169,7 @@ class World {
   std::unique_ptr<SimDatabase> database_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<std::unique_ptr<Client>> clients_;
+  std::unique_ptr<Stray> stray_;
   int producers_ = 0;  // started so far
   bool faulty_ = true;
   bool appending_ = true;

@@ -7,6 +7,8 @@ namespace forebay {
 namespace {
 
 constexpr uint64_t kFetchBytesMax = 1 << 20;
+// A node may take hundreds of partitions over at once.
+constexpr size_t kRecentBytesMax = 1 << 20;
 // A peer that has not answered for this long is asked again, or another one is.
 constexpr absl::Duration kPatience = absl::Milliseconds(300);
 // A target whose disk is full is asked that much later whether it has room again.
@@ -160,7 +162,13 @@ void TableLoader::OnFetchReply(const NodeId&, const FetchReply& reply, absl::Tim
   const Offset before = *next_;
   for (const StoredBlock& stored : reply.blocks) {
     if (stored.first != *next_ || stored.first >= end_) break;
-    table_.Apply(stored.block.stamp(), stored.block.event_count(), stored.first);
+    table_.Apply(stored.block, stored.first);
+    recent_bytes_ += stored.block.bytes().size();
+    recent_.push_back(stored);
+    while (recent_bytes_ > kRecentBytesMax) {
+      recent_bytes_ -= recent_.front().block.bytes().size();
+      recent_.pop_front();
+    }
     next_ = stored.end();
   }
   done_ = *next_ >= end_;
@@ -170,6 +178,12 @@ void TableLoader::OnFetchReply(const NodeId&, const FetchReply& reply, absl::Tim
   } else {
     Fetch(now, out);
   }
+}
+
+std::vector<StoredBlock> TableLoader::TakeRecent() {
+  recent_bytes_ = 0;
+  const std::deque<StoredBlock> recent = std::exchange(recent_, {});
+  return {recent.begin(), recent.end()};
 }
 
 void TableLoader::OnTick(absl::Time now, Outbox& out) {

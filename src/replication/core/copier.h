@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -77,6 +78,8 @@ class TableLoader {
 
   bool done() const { return done_; }
   const ProducerTable& table() const { return table_; }
+  // The last blocks that were read, a bounded number of bytes: nobody has decoded them yet.
+  std::vector<StoredBlock> TakeRecent();
 
  private:
   void Fetch(absl::Time now, Outbox& out);
@@ -87,6 +90,8 @@ class TableLoader {
   std::vector<NodeId> sources_;
   uint64_t request_;
   ProducerTable table_;
+  std::deque<StoredBlock> recent_;
+  size_t recent_bytes_ = 0;
   std::optional<Offset> next_;  // nothing before the snapshot is there
   bool done_ = false;
   absl::Time last_news_;

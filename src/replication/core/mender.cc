@@ -108,7 +108,7 @@ ReplicaCore::Writes MendCore::LoadSnapshot(const Spot& start, const RepairView& 
   Mending& mending = mending_.at(key);
   if (mending.loader != nullptr && mending.start == start.at) {
     if (!mending.loader->done()) return {};
-    const std::string snapshot = mending.loader->table().Encode();
+    const std::string snapshot = mending.loader->table().Encode(1);  // any build reads it
     mending.loader.reset();
     return replica.RestoreSnapshot(key, start.at, snapshot);
   }

@@ -25,8 +25,9 @@ struct MirrorRequest {
   Offset base;   // of the segment
   Offset first;  // of the first block
   std::vector<Block> blocks;
-  Offset committed;   // everything below is committed
-  Offset trim_floor;  // everything below has reached every sink and may go
+  Offset committed;    // everything below is committed
+  Offset trim_floor;   // everything below has reached every sink and may go
+  uint64_t round = 0;  // comes back in the reply; 0: nothing is to be confirmed
 };
 
 enum class ReplicaAnswer : uint8_t {
@@ -41,9 +42,10 @@ enum class ReplicaAnswer : uint8_t {
 struct MirrorReply {
   SegmentKey segment;
   ReplicaAnswer answer = ReplicaAnswer::kFailed;
-  Offset tail;  // local tail, durable
-  Offset next;  // what it would accept next (>= tail: accepted, not durable yet)
-  Epoch fence;  // of the partition, with kFenced
+  Offset tail;         // local tail, durable
+  Offset next;         // what it would accept next (>= tail: accepted, not durable yet)
+  Epoch fence;         // of the partition, with kFenced
+  uint64_t round = 0;  // of the request; 0: from a build that does not say
 };
 
 // Sealer to replica: refuse everything of epochs below `fence`, then say what you hold of

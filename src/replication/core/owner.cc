@@ -17,11 +17,6 @@ constexpr size_t kMessageBlocksMax = 64;
 constexpr int kSilentRoundsMax = 4;
 // More than this does not wait for MirrorTo.
 constexpr size_t kRestBytesMax = 64 << 10;
-constexpr absl::Duration kRetryHint = absl::Milliseconds(20);
-
-AppendResult NotStored(absl::Status status) {
-  return {.outcome = Outcome::kNotStored, .status = std::move(status)};
-}
 
 }  // namespace
 
@@ -43,7 +38,7 @@ OwnerCore::OwnerCore(PartitionId partition, Segment segment, ProducerTable table
 void OwnerCore::Restart(absl::Time now) {
   FOREBAY_CHECK(segment_.base == committed_, "a segment opens where the last one was sealed");
   committed_table_.ForgetIdle(now, options_.forget_producer_after);
-  open_snapshot_ = committed_table_.Encode();
+  open_snapshot_ = committed_table_.Encode(options_.snapshot_format);
   progress_.assign(segment_.replicas.size(), Progress{});
   for (Progress& progress : progress_) {
     progress.tail = progress.sent = segment_.base;
@@ -54,49 +49,6 @@ void OwnerCore::Restart(absl::Time now) {
     if (first >= segment_.base) segment_bytes_ += entry.block.bytes().size();
   }
   opened_at_ = now;
-}
-
-void OwnerCore::Append(Block block, Ticket ticket, absl::Time now, OwnerOutput& out) {
-  using Kind = ProducerVerdict::Kind;
-  const ProducerVerdict verdict = table_.Check(block.stamp(), block.event_count());
-  const std::string& producer = block.stamp().producer.value();
-  if (verdict.kind == Kind::kRepeat) {
-    // repeat-waits: acknowledged only once the original is committed.
-    if (verdict.offset + block.event_count() <= committed_) {
-      out.results.emplace_back(ticket, Acknowledged(verdict.offset));
-      return;
-    }
-    const auto original = entries_.find(verdict.offset);
-    if (original != entries_.end()) original->second.tickets.push_back(ticket);
-    return;
-  }
-  if (verdict.kind == Kind::kGap || verdict.kind == Kind::kFenced) {
-    const bool gap = verdict.kind == Kind::kGap;
-    out.results.emplace_back(
-        ticket, NotStored(absl::FailedPreconditionError(absl::StrCat(
-                    "producer '", producer, "' on ", partition_.ToString(),
-                    gap ? " leaves a gap: sequence " : " is fenced: epoch ",
-                    gap ? block.stamp().first_sequence : block.stamp().producer_epoch,
-                    gap ? " came, expected " : " came, there is already ", verdict.expected,
-                    gap ? "; send again from there" : "; start with a higher epoch"))));
-    return;
-  }
-  if (entries_bytes_ + block.bytes().size() > options_.window_bytes && !entries_.empty()) {
-    out.results.emplace_back(
-        ticket, NotStored(WithRetryAfter(
-                    absl::ResourceExhaustedError(absl::StrCat(
-                        partition_.ToString(), " has ", entries_bytes_,
-                        " bytes waiting to be committed, window_bytes is ", options_.window_bytes)),
-                    kRetryHint)));
-    return;
-  }
-  table_.Apply(block.stamp(), block.event_count(), next_);
-  table_.Touch(block.stamp().producer, now);
-  entries_bytes_ += block.bytes().size();
-  segment_bytes_ += block.bytes().size();
-  const Offset end = next_ + block.event_count();
-  entries_.emplace_hint(entries_.end(), next_, Entry{end, std::move(block), {ticket}});
-  next_ = end;
 }
 
 void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl::Time now,
@@ -134,6 +86,10 @@ void OwnerCore::OnMirrorReply(const NodeId& from, const MirrorReply& reply, absl
     progress.in_flight.pop_front();
   }
   AdvanceCommitted(now, out);
+  if (reply.round > progress.round) {
+    progress.round = reply.round;
+    OnRoundAnswered(now, out);
+  }
   if (reply.answer == ReplicaAnswer::kFull) {
     progress.silent_rounds = kSilentRoundsMax;  // it takes blocks again only once it has room
   } else {
@@ -150,12 +106,12 @@ void OwnerCore::AdvanceCommitted(absl::Time now, OwnerOutput& out) {
     for (auto at = entries_.lower_bound(committed_); at != entries_.end(); ++at) {
       auto& [first, entry] = *at;
       if (entry.end > *reached) break;
-      committed_table_.Apply(entry.block.stamp(), entry.block.event_count(), first);
+      committed_table_.Apply(entry.block, first);
       committed_table_.Touch(entry.block.stamp().producer, now);
-      for (const Ticket ticket : entry.tickets) {
-        out.results.emplace_back(ticket, Acknowledged(first));
+      for (const Waiter& waiter : entry.waiters) {
+        out.results.emplace_back(waiter.ticket, Acknowledged(waiter));
       }
-      entry.tickets.clear();
+      entry.waiters.clear();
       committed_ = entry.end;
     }
   }
@@ -273,6 +229,7 @@ void OwnerCore::SendTo(size_t index, std::optional<std::pair<Offset, std::string
   request.first = first;
   request.committed = committed_;
   request.trim_floor = progress.told_floor = trim_floor_;
+  request.round = Asks() ? round_ : 0;
   for (const Block& block : blocks) {
     first = first + block.event_count();
     progress.in_flight.emplace_back(first, block.bytes().size());
@@ -316,6 +273,7 @@ void OwnerCore::OnCatchUp(const NodeId& to, std::optional<std::pair<Offset, std:
 
 void OwnerCore::OnTick(absl::Time now, OwnerOutput& out) {
   committed_before_tick_ = std::exchange(committed_at_tick_, committed_);
+  RemindRound(now, out);
   Remind(now, out);
 }
 
@@ -354,35 +312,13 @@ void OwnerCore::FinishRoll(Segment segment, absl::Time now, OwnerOutput& out) {
   segment_ = std::move(segment);
   Restart(now);
   Mirror(now, out);
+  if (Asks()) Ask(now, out);
 }
 
 void OwnerCore::AbortRoll(absl::Time now, OwnerOutput& out) {
   rolling_ = false;
   AdvanceCommitted(now, out);
   Mirror(now, out);
-}
-
-void OwnerCore::Settle(const Chain& chain, OwnerOutput& out) {
-  const Segment* mine = FindSegment(chain, segment_.epoch);
-  for (const auto& [first, entry] : entries_) {
-    AppendResult result;
-    if (mine == nullptr || !mine->end.has_value()) {
-      result.status = absl::AbortedError(absl::StrCat(
-          partition_.ToString(), " was taken over from this owner, and the segment of ", "epoch ",
-          segment_.epoch.value(), " is gone: repeat with the same sequence to learn the outcome"));
-    } else if (entry.end <= *mine->end) {
-      result = Acknowledged(first);
-    } else {
-      result =
-          NotStored(WithRetryAfter(absl::UnavailableError(absl::StrCat(
-                                       partition_.ToString(), " was taken over by ",
-                                       chain.segments.back().owner.value(), ": send it there")),
-                                   absl::ZeroDuration()));
-    }
-    for (const Ticket ticket : entry.tickets) out.results.emplace_back(ticket, result);
-  }
-  entries_.clear();
-  entries_bytes_ = 0;
 }
 
 bool OwnerCore::AllCaughtUp() const {
@@ -414,16 +350,6 @@ std::vector<NodeId> OwnerCore::InSync() const {
 bool OwnerCore::HasLimboReplica() const {
   return std::any_of(progress_.begin(), progress_.end(),
                      [](const Progress& progress) { return progress.limbo; });
-}
-
-AppendResult OwnerCore::Acknowledged(Offset first) const {
-  AppendResult result;
-  result.outcome = Outcome::kAcknowledged;
-  result.partition = partition_;
-  result.offset = first;
-  // At least this many: the rule is met. The exact set is not kept per block.
-  result.zones = segment_.rule.ack_zones;
-  return result;
 }
 
 }  // namespace forebay

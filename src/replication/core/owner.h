@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <map>
 #include <optional>
@@ -29,6 +30,8 @@ struct OwnerOptions {
   size_t mirror_window_bytes = 8 << 20;  // sent to one replica and not answered
   absl::Duration resend_after = absl::Milliseconds(300);   // without an answer
   absl::Duration forget_producer_after = absl::Hours(24);  // idle; Kafka's default is 24 h too
+  size_t held_max = 1024;   // refusals that wait to be confirmed; over it appends come again later
+  int snapshot_format = 1;  // that every node can read: see ProducerTable::kFormat
 };
 
 // What the owner wants of its driver, besides messages.
@@ -68,6 +71,13 @@ class OwnerCore {
   // The replica came back: send to it again at once.
   void OnPeerBack(const NodeId& node, absl::Time now, OwnerOutput& out);
   void SetTrimFloor(Offset floor, absl::Time now, OwnerOutput& out);
+  // Of the segments opened from now on.
+  void SetSnapshotFormat(int format) { options_.snapshot_format = format; }
+  // Of a block in the log that was taken in without one.
+  void SetDigest(const BlockStamp& stamp, Offset first, uint32_t digest) {
+    table_.SetDigest(stamp, first, digest);
+    committed_table_.SetDigest(stamp, first, digest);
+  }
 
   // From now until FinishRoll or AbortRoll nothing is committed (roll-freezes); the swap seals the
   // segment at committed(). Appends are taken in and wait.
@@ -92,7 +102,7 @@ class OwnerCore {
   OwnerReach reach() const;
   uint64_t segment_bytes() const { return segment_bytes_; }
   absl::Time opened_at() const { return opened_at_; }
-  bool Idle() const { return entries_.empty() && !rolling_ && AllCaughtUp(); }
+  bool Idle() const { return entries_.empty() && held_.empty() && !rolling_ && AllCaughtUp(); }
   // The open snapshot is durable on an ack quorum, so earlier segments may leave the chain.
   bool OpenedOnQuorum() const;
   // Replicas that hold all that was committed one or two ticks ago (what is younger may be on its
@@ -101,10 +111,24 @@ class OwnerCore {
   bool HasLimboReplica() const;
 
  private:
+  // An append that is acknowledged once the entry it waits for is committed.
+  struct Waiter {
+    Ticket ticket;
+    Offset offset;      // of its first event
+    bool known = true;  // false: a repeat of something at or before the entry, not known where
+  };
   struct Entry {
     Offset end;
     Block block;
-    std::vector<Ticket> tickets;
+    std::vector<Waiter> waiters;
+  };
+  // A refusal reads the producers' table, which is true only of an owner (refusal-confirmed): it is
+  // told once an ack quorum has answered a question asked after the append came.
+  struct Held {
+    Ticket ticket;
+    AppendResult refusal;
+    uint64_t round;  // that confirms it
+    absl::Time since;
   };
   struct Progress {
     Offset tail;  // durable there, at this epoch
@@ -119,7 +143,19 @@ class OwnerCore {
     absl::Time last_news;   // last progress or resend
     int silent_rounds = 0;  // resends without news
     Offset told_floor;
+    uint64_t round = 0;  // the last that it answered
   };
+
+  // owner_append.cc
+  // Acknowledges a repeat once everything below `stored_to` is committed (repeat-waits).
+  void AcknowledgeAt(Offset stored_to, const Waiter& waiter, OwnerOutput& out);
+  std::optional<AppendResult> Refusal(const Block& block, const ProducerVerdict& verdict) const;
+
+  void Hold(Ticket ticket, AppendResult refusal, absl::Time now, OwnerOutput& out);
+  bool Asks() const { return round_ > confirmed_round_; }
+  void Ask(absl::Time now, OwnerOutput& out);
+  void OnRoundAnswered(absl::Time now, OwnerOutput& out);
+  void RemindRound(absl::Time now, OwnerOutput& out);
 
   void Restart(absl::Time now);
   ReplicaMask Prompt() const;
@@ -133,10 +169,11 @@ class OwnerCore {
   void AdvanceCommitted(absl::Time now, OwnerOutput& out);
   void DropSettled();
   bool AllCaughtUp() const;
-  AppendResult Acknowledged(Offset first) const;
+  AppendResult Acknowledged(const Waiter& waiter) const;
+  AppendResult Settled(const Waiter& waiter, const Entry& entry, const Chain& chain) const;
 
   const PartitionId partition_;
-  const OwnerOptions options_;
+  OwnerOptions options_;
   Segment segment_;
   std::vector<Progress> progress_;  // by index in segment_.replicas
   ProducerTable table_;             // with everything that has an offset
@@ -145,6 +182,10 @@ class OwnerCore {
   // By first offset: not committed, or not yet held by a local replica.
   std::map<Offset, Entry> entries_;
   size_t entries_bytes_ = 0;
+  std::deque<Held> held_;  // oldest first
+  uint64_t round_ = 0;     // the last that was asked
+  uint64_t confirmed_round_ = 0;
+  absl::Time asked_at_;
   Offset next_;  // offset of the next block
   Offset committed_;
   Offset committed_at_tick_, committed_before_tick_;  // at the last tick, and the one before

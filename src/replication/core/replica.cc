@@ -44,9 +44,11 @@ ReplicaCore::Writes ReplicaCore::OnMirror(const NodeId& from, const MirrorReques
   }
   const bool no_room = HasNoRoomFor(*state, request.first, request.blocks);
   if (!no_room) Accept(key, *state, request.first, request.blocks, writes);
-  Answer(from, key,
-         MirrorReply{key, no_room ? ReplicaAnswer::kFull : ReplicaAnswer::kHolds, {}, {}, {}},
-         writes, out);
+  Answer(
+      from, key,
+      MirrorReply{
+          key, no_room ? ReplicaAnswer::kFull : ReplicaAnswer::kHolds, {}, {}, {}, request.round},
+      writes, out);
   return writes;
 }
 

@@ -276,4 +276,8 @@ Chain SealerCore::Proposal(Segment open) const {
 
 ProducerTable SealerCore::TakeTable() { return std::move(table_); }
 
+std::vector<StoredBlock> SealerCore::TakeRecent() {
+  return loader_ == nullptr ? std::vector<StoredBlock>() : loader_->TakeRecent();
+}
+
 }  // namespace forebay

@@ -56,6 +56,8 @@ class SealerCore {
   // new segment; and the table that is true at its base.
   Chain Proposal(Segment open) const;
   ProducerTable TakeTable();
+  // The last blocks that it was made from, for their digests.
+  std::vector<StoredBlock> TakeRecent();
 
  private:
   struct Answer {
