@@ -66,7 +66,7 @@ std::optional<absl::Status> PartitionDriver::Refusal() const {
   const Segment& segment = owner_->segment();
   ReplicaMask alive = 0;
   for (size_t i = 0; i < segment.replicas.size(); i++) {
-    if (node_.IsAlive(segment.replicas[i].node)) alive |= ReplicaMask{1} << i;
+    if (node_.cluster().IsAlive(segment.replicas[i].node)) alive |= ReplicaMask{1} << i;
   }
   if (!IsAckQuorum(segment.rule, segment.replicas, alive)) {
     return refuse(absl::StrCat("too few zones are alive for ack_copies ", segment.rule.ack_copies,
@@ -93,7 +93,7 @@ std::optional<absl::Status> PartitionDriver::RefusalForSpace(ReplicaMask alive) 
   ReplicaMask roomy = alive;
   std::string full;
   for (size_t i = 0; i < segment.replicas.size(); i++) {
-    const NodeRecord* record = node_.Record(segment.replicas[i].node);
+    const NodeRecord* record = node_.cluster().Record(segment.replicas[i].node);
     if (record == nullptr || !record->disk_full) continue;
     roomy &= ~(ReplicaMask{1} << i);
     absl::StrAppend(&full, full.empty() ? "" : ", ", record->id.value());
@@ -106,7 +106,7 @@ std::optional<absl::Status> PartitionDriver::RefusalForSpace(ReplicaMask alive) 
 
 void PartitionDriver::MirrorSoon() {
   if (std::exchange(mirror_is_due_, true)) return;
-  node_.AtEndOfTurn([this] {
+  node_.batch().AtEnd([this] {
     mirror_is_due_ = false;
     if (owner_ == nullptr) return;
     OwnerOutput out;
@@ -124,7 +124,7 @@ void PartitionDriver::NoteStages(absl::Time now) {
 // An acknowledgement does not need it there, so it goes with the next message to that node.
 void PartitionDriver::MirrorLater(const NodeId& to) {
   if (!rest_.insert(to).second) return;
-  node_.WithTheNextTo(to, [this, to] {
+  node_.batch().PiggybackOn(to, [this, to] {
     rest_.erase(to);
     if (owner_ == nullptr) return;
     OwnerOutput out;
@@ -154,7 +154,7 @@ void PartitionDriver::AnnounceCommitted() {
 }
 
 void PartitionDriver::ReadChainAgain() {
-  node_.ReadChain(id_, [this](VersionedChain chain) { OnChain(std::move(chain)); });
+  node_.chains().Read(id_, [this](VersionedChain chain) { OnChain(std::move(chain)); });
 }
 
 void PartitionDriver::OnChain(VersionedChain chain) {
@@ -168,7 +168,7 @@ void PartitionDriver::OnChain(VersionedChain chain) {
 void PartitionDriver::Adopt(VersionedChain chain) {
   const bool new_owner = !HasChain() || chain.chain.segments.back().epoch != Last().epoch;
   chain_ = std::move(chain);
-  node_.Write(node_.replica().OnChain(id_, chain_.version, chain_.chain));
+  node_.Write(node_.replicas().core().OnChain(id_, chain_.version, chain_.chain));
   sealer_.reset();  // it was about an older chain
   if (new_owner) gone_since_.reset();
   if (owner_ != nullptr && (owner_->segment().epoch != Last().epoch || !IsMine(Last()))) {
@@ -196,7 +196,7 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
       std::make_unique<OwnerCore>(id_, Last(), std::move(table),
                                   OwnerOptions{.window_bytes = options.window_bytes,
                                                .mirror_window_bytes = options.mirror_window_bytes,
-                                               .snapshot_format = node_.SnapshotFormat()},
+                                               .snapshot_format = node_.cluster().SnapshotFormat()},
                                   node_.Now());
   stages_ = std::make_unique<StageTracker>();
   fenced_since_.reset();
@@ -210,7 +210,7 @@ void PartitionDriver::BecomeOwner(ProducerTable table) {
 }
 
 void PartitionDriver::LearnDigests(std::vector<StoredBlock> recent) {
-  node_.ReadDigests(std::move(recent), [this](std::vector<StoredBlock> blocks) {
+  node_.replicas().ReadDigests(std::move(recent), [this](std::vector<StoredBlock> blocks) {
     if (owner_ == nullptr) return;
     for (const StoredBlock& stored : blocks) {
       const auto digest = stored.block.known_digest();
@@ -290,7 +290,7 @@ void PartitionDriver::OnTick() {
   Outbox out;
   if (mender_ != nullptr) mender_->OnTick(now, out);
   if (repair_ != nullptr) repair_->OnTick(now, out);
-  if (sealer_ != nullptr) sealer_->OnTick(node_.LiveNodes(), now, out);
+  if (sealer_ != nullptr) sealer_->OnTick(node_.cluster().LiveNodes(), now, out);
   AfterSealerStep(std::move(out));
   if (probe_.has_value() && ProbeIsOver(now)) EndProbe(false);
   if (hand_over_ != nullptr) PursueHandOver();
@@ -308,14 +308,14 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
   if (to == node_.self().id) return done(absl::OkStatus());  // it owns it already
   if (to.empty()) {
     to = HandOverTarget();
-  } else if (const NodeRecord* record = node_.Record(to);
+  } else if (const NodeRecord* record = node_.cluster().Record(to);
              record != nullptr && !IsFitToOwn(*record) && !record->draining) {
     done(absl::FailedPreconditionError(
         absl::StrCat(id_.ToString(), " cannot be handed over: the disk of node ", to.value(),
                      record->disk_full ? " is full" : " is slow")));
     return;
   }
-  if (to.empty() || !node_.IsAlive(to)) {
+  if (to.empty() || !node_.cluster().IsAlive(to)) {
     done(absl::FailedPreconditionError(absl::StrCat(id_.ToString(), " cannot be handed over: ",
                                                     to.empty()
                                                         ? "no other replica is alive and in sync"
@@ -336,21 +336,23 @@ void PartitionDriver::HandOver(NodeId to, StatusCallback done) {
 NodeId PartitionDriver::HandOverTarget() const {
   NodeId leaving, unfit;
   for (const NodeId& node : owner_->InSync()) {
-    const NodeRecord* record = node_.Record(node);
-    if (node == node_.self().id || record == nullptr || record->draining || !node_.IsAlive(node)) {
+    const NodeRecord* record = node_.cluster().Record(node);
+    if (node == node_.self().id || record == nullptr || record->draining ||
+        !node_.cluster().IsAlive(node)) {
       continue;
     }
     if (!IsFitToOwn(*record)) {
       unfit = node;
-    } else if (node_.IsLeaving(*record)) {
+    } else if (node_.cluster().IsLeaving(*record)) {
       leaving = node;
     } else {
       return node;
     }
   }
-  if (!node_.IsLeaving(node_.self())) return leaving.empty() ? unfit : leaving;
-  for (const NodeRecord& node : RendezvousOrder(id_, node_.LiveNodes())) {
-    if (node.id != node_.self().id && !node_.IsLeaving(node) && IsFitToOwn(node)) return node.id;
+  if (!node_.cluster().IsLeaving(node_.self())) return leaving.empty() ? unfit : leaving;
+  for (const NodeRecord& node : RendezvousOrder(id_, node_.cluster().LiveNodes())) {
+    if (node.id != node_.self().id && !node_.cluster().IsLeaving(node) && IsFitToOwn(node))
+      return node.id;
   }
   return NodeId();
 }
@@ -358,8 +360,9 @@ NodeId PartitionDriver::HandOverTarget() const {
 // One that may keep what it gets.
 NodeId PartitionDriver::Heir() const {
   const NodeId to = HandOverTarget();
-  const NodeRecord* record = node_.Record(to);
-  const bool keeps = record != nullptr && IsFitToOwn(*record) && !node_.IsLeaving(*record);
+  const NodeRecord* record = node_.cluster().Record(to);
+  const bool keeps =
+      record != nullptr && IsFitToOwn(*record) && !node_.cluster().IsLeaving(*record);
   return keeps ? to : NodeId();
 }
 

@@ -15,16 +15,17 @@ constexpr absl::Duration kRemoteReadLimit = absl::Seconds(1);
 
 void PartitionDriver::CatchUp(const NodeId& to, Offset from) {
   const SegmentKey key{id_, owner_->segment().epoch};
-  node_.ServeFetch({0, key, from, kCatchUpBytesMax, true}, [this, to, from, key](FetchReply reply) {
-    if (owner_ == nullptr || owner_->segment().epoch != key.epoch) return;
-    std::optional<std::pair<Offset, std::string>> reopen;
-    if (reply.answer == FetchAnswer::kHave && reply.extent.start > from) {
-      reopen = {reply.extent.start, reply.snapshot.value_or("")};
-    }
-    OwnerOutput out;
-    owner_->OnCatchUp(to, std::move(reopen), std::move(reply.blocks), node_.Now(), out);
-    Flush(std::move(out));
-  });
+  node_.replicas().Fetch(
+      {0, key, from, kCatchUpBytesMax, true}, [this, to, from, key](FetchReply reply) {
+        if (owner_ == nullptr || owner_->segment().epoch != key.epoch) return;
+        std::optional<std::pair<Offset, std::string>> reopen;
+        if (reply.answer == FetchAnswer::kHave && reply.extent.start > from) {
+          reopen = {reply.extent.start, reply.snapshot.value_or("")};
+        }
+        OwnerOutput out;
+        owner_->OnCatchUp(to, std::move(reopen), std::move(reply.blocks), node_.Now(), out);
+        Flush(std::move(out));
+      });
 }
 
 void PartitionDriver::Read(Offset from, size_t bytes_max, ReadDone done) {
@@ -43,7 +44,7 @@ void PartitionDriver::Read(Offset from, size_t bytes_max, ReadDone done) {
     if (s.base <= from && (!s.end.has_value() || from < *s.end)) segment = &s;
   }
   const SegmentKey key{id_, segment == nullptr ? Epoch() : segment->epoch};
-  const auto extent = node_.replica().DurableExtent(key);
+  const auto extent = node_.replicas().core().DurableExtent(key);
   if (segment == nullptr || (extent.has_value() && from < extent->start)) {
     const Offset first = segment == nullptr ? chain_.chain.segments.front().base : extent->start;
     done(absl::OutOfRangeError(absl::StrCat(id_.ToString(), " begins at offset ", first.value(),
@@ -54,16 +55,16 @@ void PartitionDriver::Read(Offset from, size_t bytes_max, ReadDone done) {
     ReadRemote(*segment, from, bytes_max, std::move(done));
     return;
   }
-  node_.ServeFetch({0, key, from, bytes_max, false},
-                   [this, segment = *segment, from, bytes_max,
-                    done = std::move(done)](FetchReply reply) mutable {
-                     if (reply.answer == FetchAnswer::kHave) {
-                       done(CutToCommitted(segment, std::move(reply.blocks)));
-                     } else {
-                       // Damaged here (H3), or trimmed just now: a peer may have it.
-                       ReadRemote(segment, from, bytes_max, std::move(done));
-                     }
-                   });
+  node_.replicas().Fetch({0, key, from, bytes_max, false},
+                         [this, segment = *segment, from, bytes_max,
+                          done = std::move(done)](FetchReply reply) mutable {
+                           if (reply.answer == FetchAnswer::kHave) {
+                             done(CutToCommitted(segment, std::move(reply.blocks)));
+                           } else {
+                             // Damaged here (H3), or trimmed just now: a peer may have it.
+                             ReadRemote(segment, from, bytes_max, std::move(done));
+                           }
+                         });
 }
 
 std::vector<StoredBlock> PartitionDriver::CutToCommitted(const Segment& segment,
@@ -80,9 +81,9 @@ void PartitionDriver::ReadRemote(const Segment& segment, Offset from, size_t byt
                                  ReadDone done) {
   std::vector<NodeId> sources;
   for (const Replica& replica : segment.replicas) {
-    const NodeRecord* record = node_.Record(replica.node);
+    const NodeRecord* record = node_.cluster().Record(replica.node);
     const bool same = record != nullptr && record->incarnation == replica.incarnation;
-    if (replica.node != node_.self().id && same && node_.IsAlive(replica.node)) {
+    if (replica.node != node_.self().id && same && node_.cluster().IsAlive(replica.node)) {
       sources.push_back(replica.node);
     }
   }
@@ -98,7 +99,7 @@ void PartitionDriver::ReadRemote(const Segment& segment, Offset from, size_t byt
   out.Send(sources[node_.random().Below(sources.size())],
            FetchRequest{request, {id_, segment.epoch}, from, bytes_max, false});
   node_.Send(std::move(out));
-  node_.PostAfter(kRemoteReadLimit, [this, request] {
+  node_.loop().PostAfter(kRemoteReadLimit, [this, request] {
     auto reader = remote_reads_.extract(request);
     if (reader.empty()) return;
     reader.mapped().done(

@@ -30,7 +30,7 @@ constexpr absl::Duration kDiskHandOverRetry = absl::Seconds(1);
 }  // namespace
 
 void PartitionDriver::Survey() {
-  if (swapping_ || node_.stopped()) return;
+  if (swapping_ || node_.loop().stopped()) return;
   if (!node_.store_status().ok()) return;
   SurveyDamage();
   SurveyOwnership();
@@ -48,7 +48,7 @@ void PartitionDriver::SurveyOwnership() {
     SurveyDisk();
     return;
   }
-  if (HasChain() && !node_.OwnerSeemsGone(Last())) {
+  if (HasChain() && !node_.cluster().OwnerSeemsGone(Last())) {
     gone_since_.reset();
     return;
   }
@@ -63,7 +63,9 @@ void PartitionDriver::SurveyOwnership() {
 
 // Nodes that an operator wants emptied own nothing, as long as there is another to own it.
 void PartitionDriver::LeaveIfAsked() {
-  if (hand_over_ != nullptr || node_.Now() < next_leave_ || !node_.IsLeaving(node_.self())) return;
+  if (hand_over_ != nullptr || node_.Now() < next_leave_ ||
+      !node_.cluster().IsLeaving(node_.self()))
+    return;
   const NodeId to = Heir();
   if (to.empty()) return;
   next_leave_ = node_.Now() + kLeaveAgainAfter;
@@ -81,7 +83,7 @@ void PartitionDriver::LeaveIfAsked() {
 void PartitionDriver::SurveyDisk() {
   if (!MayHandOverForDisk() || asking_before_hand_over_) return;
   asking_before_hand_over_ = true;
-  node_.ReadChain(id_, [this](VersionedChain chain) {
+  node_.chains().Read(id_, [this](VersionedChain chain) {
     asking_before_hand_over_ = false;
     OnChain(std::move(chain));
     if (owner_ == nullptr || !MayHandOverForDisk()) return;
@@ -103,8 +105,8 @@ bool PartitionDriver::MayHandOverForDisk() const {
 // Another replica is better fit to own than this node.
 bool PartitionDriver::LeavesToOthers() const {
   if (IsFitToOwn(node_.self())) return false;
-  for (const NodeRecord& node : node_.LiveNodes()) {
-    const bool stays = IsFitToOwn(node) && !node_.IsLeaving(node);
+  for (const NodeRecord& node : node_.cluster().LiveNodes()) {
+    const bool stays = IsFitToOwn(node) && !node_.cluster().IsLeaving(node);
     if (stays && HasChain() && IndexOf(Last().replicas, node.id) >= 0) return true;
   }
   return false;
@@ -114,22 +116,23 @@ bool PartitionDriver::LeavesToOthers() const {
 bool PartitionDriver::IsMyTurn(absl::Duration waited) const {
   std::vector<Replica> first;
   if (!HasChain()) {
-    const NodeRecord* owner = node_.Record(FirstOwner(id_, node_.LiveFirstOwners()));
+    const NodeRecord* owner =
+        node_.cluster().Record(FirstOwner(id_, node_.cluster().LiveFirstOwners()));
     first.push_back({owner->id, owner->incarnation, owner->zone});
   }
-  const auto leaves = [this](const NodeRecord& node) { return node_.IsLeaving(node); };
+  const auto leaves = [this](const NodeRecord& node) { return node_.cluster().IsLeaving(node); };
   const TakeoverLine line{id_, HasChain() ? absl::MakeConstSpan(Last().replicas) : first,
-                          node_.LiveNodes(), leaves};
+                          node_.cluster().LiveNodes(), leaves};
   const auto turns = static_cast<size_t>(waited / (HasChain() ? kTakeoverStep : kCreateStep)) + 1;
   return CountBefore(line, node_.self(), turns) < turns;
 }
 
 void PartitionDriver::CreateChain() {
-  if (!node_.MayCreateChain()) return;
+  if (!node_.chains().MayCreate()) return;
   auto placed = PlaceOpen();
   if (!placed.has_value()) return;
   std::vector<Replica> registered;
-  for (const RepairNode& node : node_.RepairNodes()) {
+  for (const RepairNode& node : node_.cluster().RepairNodes()) {
     if (node.leaving) continue;
     registered.push_back({node.record.id, node.record.incarnation, node.record.zone});
   }
@@ -140,7 +143,7 @@ void PartitionDriver::CreateChain() {
   swapping_ = true;
   Chain chain{{Segment{Epoch(1), Offset(), std::nullopt, placed->rule, std::move(placed->replicas),
                        node_.self().id, node_.self().life}}};
-  node_.CreateChain(id_, std::move(chain), [this](ChainSwap swap) {
+  node_.chains().Create(id_, std::move(chain), [this](ChainSwap swap) {
     FinishSwap(std::move(swap.now));
     if (HasChain() && IsMine(Last()) && Last().epoch == Epoch(1) && owner_ == nullptr) {
       BecomeOwner(ProducerTable());
@@ -164,8 +167,8 @@ void PartitionDriver::TakeOver(Epoch seen_epoch, StatusCallback done) {
     done(absl::OkStatus());
   } else if (node_.self().draining) {
     done(absl::UnavailableError("this node is draining and takes over nothing"));
-  } else if (const NodeRecord best = node_.LiveNodes().front();
-             node_.IsLeaving(node_.self()) && !node_.IsLeaving(best)) {
+  } else if (const NodeRecord best = node_.cluster().LiveNodes().front();
+             node_.cluster().IsLeaving(node_.self()) && !node_.cluster().IsLeaving(best)) {
     done(absl::UnavailableError(absl::StrCat("this node is being emptied for maintenance: ask ",
                                              best.id.value(), " to take over")));
   } else if (LeavesToOthers()) {
@@ -189,7 +192,7 @@ bool PartitionDriver::ProbeIsOver(absl::Time now) const {
   const absl::Duration waited = now - probe_->asked;
   // A heartbeat must have had the time to come that tells busy from gone.
   if (waited < std::max(kProbeLimit, 1.5 * node_.options().liveness.heartbeat_every)) return false;
-  return waited >= kBusyProbeLimit || !node_.HasAnswered(Last().owner, probe_->asked);
+  return waited >= kBusyProbeLimit || !node_.cluster().HasAnswered(Last().owner, probe_->asked);
 }
 
 void PartitionDriver::EndProbe(bool owns) {
@@ -211,7 +214,7 @@ bool PartitionDriver::HearsEnoughToSeal() const {
   const Segment& open = Last();
   ReplicaMask heard = 0;
   for (size_t i = 0; i < open.replicas.size(); ++i) {
-    if (node_.IsAlive(open.replicas[i].node)) heard |= ReplicaMask{1} << i;
+    if (node_.cluster().IsAlive(open.replicas[i].node)) heard |= ReplicaMask{1} << i;
   }
   return IsSealQuorum(open.rule, open.replicas, heard);
 }
@@ -229,7 +232,7 @@ void PartitionDriver::StartTakeover() {
   sealer_ = std::make_unique<SealerCore>(id_, chain_.version, chain_.chain, node_.self(),
                                          node_.NewRequest());
   Outbox out;
-  sealer_->Start(node_.LiveNodes(), now, out);
+  sealer_->Start(node_.cluster().LiveNodes(), now, out);
   AfterSealerStep(std::move(out));
 }
 
@@ -275,16 +278,16 @@ void PartitionDriver::ProposeTakeover() {
   const Epoch epoch = sealer_->fence();
   // The sealer is kept until the outcome is known, for its table.
   auto sealer = std::shared_ptr<SealerCore>(std::move(sealer_));
-  node_.SwapChain(id_, sealer->chain_version(), sealer->Proposal(std::move(open)),
-                  [this, sealer, epoch](ChainSwap swap) {
-                    FinishSwap(std::move(swap.now));
-                    EndAttempt();
-                    // cas-first: owner only once the chain says so.
-                    if (IsMine(Last()) && Last().epoch == epoch && owner_ == nullptr) {
-                      BecomeOwner(sealer->TakeTable());
-                      LearnDigests(sealer->TakeRecent());
-                    }
-                  });
+  node_.chains().Swap(id_, sealer->chain_version(), sealer->Proposal(std::move(open)),
+                      [this, sealer, epoch](ChainSwap swap) {
+                        FinishSwap(std::move(swap.now));
+                        EndAttempt();
+                        // cas-first: owner only once the chain says so.
+                        if (IsMine(Last()) && Last().epoch == epoch && owner_ == nullptr) {
+                          BecomeOwner(sealer->TakeTable());
+                          LearnDigests(sealer->TakeRecent());
+                        }
+                      });
 }
 
 // A swap holds up all commits until its outcome is known, so the metadata store has to prove first
@@ -294,7 +297,7 @@ void PartitionDriver::ProposeTakeover() {
 void PartitionDriver::SurveyRoll() {
   if (asking_before_roll_ || !PlaceForRoll().has_value()) return;
   asking_before_roll_ = true;
-  node_.AskForWrites([this](bool takes) {
+  node_.chains().AskForWrites(node_.self(), [this](bool takes) {
     asking_before_roll_ = false;
     if (!takes) return;  // the next survey asks again
     if (owner_ == nullptr || swapping_ || sealer_ != nullptr) return;
@@ -303,8 +306,8 @@ void PartitionDriver::SurveyRoll() {
 }
 
 std::optional<Placement> PartitionDriver::PlaceOpen() const {
-  return PlaceSegment(id_, stream_, node_.self(), node_.LiveNodes(),
-                      [this](const NodeRecord& node) { return node_.IsLeaving(node); });
+  return PlaceSegment(id_, stream_, node_.self(), node_.cluster().LiveNodes(),
+                      [this](const NodeRecord& node) { return node_.cluster().IsLeaving(node); });
 }
 
 // Where the next segment goes, and its rule, if it is time for one.
@@ -322,14 +325,14 @@ bool PartitionDriver::RollIsDue(const std::vector<Replica>& placed) const {
   const int placed_zones = ZoneCount(placed, AllOf(placed));
   if (placed_zones > zones || placed.size() > now.size()) return true;  // a zone or node is back
   for (const Replica& replica : now) {
-    const NodeRecord* record = node_.Record(replica.node);
+    const NodeRecord* record = node_.cluster().Record(replica.node);
     const bool there = record != nullptr && record->incarnation == replica.incarnation &&
-                       node_.IsAlive(replica.node);
+                       node_.cluster().IsAlive(replica.node);
     // One that drains is replaced only if another can take its place; one that an operator wants
     // emptied, or whose disk is full, as soon as the others are enough to acknowledge.
     const bool unplaced = there && IndexOf(placed, replica.node) < 0;
     const bool leaves = unplaced && record->draining && placed.size() >= now.size();
-    const bool gives_way = unplaced && (record->disk_full || node_.IsLeaving(*record));
+    const bool gives_way = unplaced && (record->disk_full || node_.cluster().IsLeaving(*record));
     if (!there || leaves || gives_way) return true;
   }
   const SegmentOptions& limits = node_.options().segment;
@@ -353,7 +356,7 @@ void PartitionDriver::Roll(Placement placement) {
                                    std::move(placement.replicas), node_.self().id,
                                    node_.self().life});
   swapping_ = true;
-  node_.SwapChainOrNot(id_, chain_.version, std::move(chain), [this, epoch](ChainSwap swap) {
+  node_.chains().SwapOrNot(id_, chain_.version, std::move(chain), [this, epoch](ChainSwap swap) {
     swapping_ = false;
     OwnerOutput out;
     if (swap.now.chain.segments.empty()) {  // the store has stopped taking writes just now
@@ -365,8 +368,8 @@ void PartitionDriver::Roll(Placement placement) {
     const bool mine = owner_ != nullptr && IsMine(last);
     if (mine && last.epoch == epoch) {
       chain_ = std::move(swap.now);
-      node_.Write(node_.replica().OnChain(id_, chain_.version, chain_.chain));
-      owner_->SetSnapshotFormat(node_.SnapshotFormat());
+      node_.Write(node_.replicas().core().OnChain(id_, chain_.version, chain_.chain));
+      owner_->SetSnapshotFormat(node_.cluster().SnapshotFormat());
       owner_->FinishRoll(Last(), node_.Now(), out);
       out.readable_more = true;
       Log(LogLevel::kInfo, absl::StrCat(id_.ToString(), ": new segment at epoch ", epoch.value(),
@@ -388,15 +391,15 @@ void PartitionDriver::SurveyRepair() {
     repair_ = std::make_unique<RepairCore>(id_, node_.self().id, node_.NewRequest());
   }
   Outbox out;
-  repair_->Survey(
-      {chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), owner_->trim_floor()},
-      node_.Now(), out);
+  repair_->Survey({chain_.version, chain_.chain, stream_.copies, node_.cluster().RepairNodes(),
+                   owner_->trim_floor()},
+                  node_.Now(), out);
   node_.Send(std::move(out));
   if (auto corrected = repair_->Proposal()) SwapEdited(*std::move(corrected));
 }
 
 void PartitionDriver::SurveyDamage() {
-  if (node_.replica().damaged().empty() && (mender_ == nullptr || mender_->Idle())) {
+  if (node_.replicas().core().damaged().empty() && (mender_ == nullptr || mender_->Idle())) {
     mender_.reset();
     return;
   }
@@ -404,9 +407,9 @@ void PartitionDriver::SurveyDamage() {
     mender_ = std::make_unique<MendCore>(id_, node_.self().id, node_.NewRequest());
   }
   Outbox out;
-  node_.Write(
-      mender_->Survey({chain_.version, chain_.chain, stream_.copies, node_.RepairNodes(), Offset()},
-                      node_.replica(), node_.Now(), out));
+  node_.Write(mender_->Survey(
+      {chain_.version, chain_.chain, stream_.copies, node_.cluster().RepairNodes(), Offset()},
+      node_.replicas().core(), node_.Now(), out));
   node_.Send(std::move(out));
   for (const std::string& warning : mender_->TakeWarnings()) Log(LogLevel::kError, warning);
 }
@@ -414,8 +417,8 @@ void PartitionDriver::SurveyDamage() {
 // A change of sealed segments only: the open one, and so the ownership, stays as it is.
 void PartitionDriver::SwapEdited(Chain chain) {
   swapping_ = true;
-  node_.SwapChain(id_, chain_.version, std::move(chain),
-                  [this](ChainSwap swap) { FinishSwap(std::move(swap.now)); });
+  node_.chains().Swap(id_, chain_.version, std::move(chain),
+                      [this](ChainSwap swap) { FinishSwap(std::move(swap.now)); });
 }
 
 void PartitionDriver::SurveyTrim() {
@@ -425,7 +428,8 @@ void PartitionDriver::SurveyTrim() {
     Flush(std::move(out));
   }
   if (!HasChain() || trim_wish_ == Offset()) return;
-  node_.TrimLocal(id_, chain_.chain, owner_ != nullptr ? owner_->trim_floor() : trim_wish_);
+  const Offset floor = owner_ != nullptr ? owner_->trim_floor() : trim_wish_;
+  node_.replicas().Trim(id_, chain_.chain, {floor, node_.cluster().SnapshotFormat()});
   if (owner_ == nullptr || swapping_ || sealer_ != nullptr) return;
   Chain trimmed = chain_.chain;
   std::erase_if(trimmed.segments, [&](const Segment& segment) {

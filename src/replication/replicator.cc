@@ -47,13 +47,14 @@ class Replicator::Impl {
 
   void Start(OwnershipListener listener) {
     listener_ = std::move(listener);
-    node_->SetDispatch(
-        [this](const NodeId& from, Message message) { OnMessage(from, std::move(message)); });
+    node_->batch().SetHandlers(
+        {.own_message = [this](Message message) { OnMessage(self_, std::move(message)); },
+         .durable = [this](size_t batches) { node_->replicas().OnDurable(batches); }});
     transport_.Receive([node = node_.get(), weak = std::weak_ptr(node_), this](const NodeId& from,
                                                                                Message message) {
       const auto state = weak.lock();
       if (state == nullptr) return;
-      node->Post([this, from, message = std::move(message)]() mutable {
+      node->loop().Post([this, from, message = std::move(message)]() mutable {
         OnMessage(from, std::move(message));
       });
     });
@@ -67,7 +68,7 @@ class Replicator::Impl {
   }
 
   void Stop() {
-    node_->Stop();
+    node_->loop().Stop();
     for (auto& [id, seat] : partitions_) seat.partition->Stop();
   }
 
@@ -88,7 +89,7 @@ class Replicator::Impl {
   }
 
   void SetAlive(const NodeId& node, ProcessLife life, bool alive) {
-    node_->SetAlive(node, life, alive);
+    node_->cluster().SetAlive(node, life, alive);
     NodesChanged();
     if (!alive) return;
     for (auto& [id, seat] : partitions_) seat.partition->OnPeerBack(node);
@@ -135,7 +136,7 @@ class Replicator::Impl {
   void NodesChanged();
   void PublishScrub() {
     MutexLock lock(mutex_);
-    published_scrub_ = node_->scrub_stats();
+    published_scrub_ = node_->scrub().stats();
   }
 
   Executor& loop_;
@@ -162,8 +163,10 @@ void Replicator::Impl::Register() {
                                   absl::StatusOr<std::optional<MetadataRecord>> record) {
     const auto node = weak.lock();
     if (node == nullptr) return;
-    node->Post([this, key, record = std::move(record)] {
-      const auto again = [this] { node_->PostAfter(kRegisterRetry, [this] { Register(); }); };
+    node->loop().Post([this, key, record = std::move(record)] {
+      const auto again = [this] {
+        node_->loop().PostAfter(kRegisterRetry, [this] { Register(); });
+      };
       if (!record.ok()) {
         Log(LogLevel::kWarning, absl::StrCat("cannot register this node, trying again: ",
                                              std::string(record.status().message())));
@@ -176,7 +179,7 @@ void Replicator::Impl::Register() {
           [weak = std::weak_ptr(node_), again](const SwapResult& result) {
             const auto node = weak.lock();
             if (node == nullptr || result.ok()) return;
-            node->Post(again);
+            node->loop().Post(again);
           });
     });
   });
@@ -188,8 +191,8 @@ void Replicator::Impl::CreateStream(const StreamOptions& stream) {
       [this, stream, weak = std::weak_ptr(node_)](const SwapResult& result) {
         const auto node = weak.lock();
         if (node == nullptr || result.ok() || absl::IsAborted(result.status())) return;
-        node->Post([this, stream] {
-          node_->PostAfter(kRegisterRetry, [this, stream] { CreateStream(stream); });
+        node->loop().Post([this, stream] {
+          node_->loop().PostAfter(kRegisterRetry, [this, stream] { CreateStream(stream); });
         });
       });
 }
@@ -203,7 +206,7 @@ void Replicator::Impl::Watch(std::string prefix,
                                       std::vector<MetadataRecord> records) {
     const auto node = weak.lock();
     if (node == nullptr) return;
-    node->Post([this, prefix, handler, records = std::move(records)] {
+    node->loop().Post([this, prefix, handler, records = std::move(records)] {
       for (const MetadataRecord& record : records) (*handler)(record);
       seen_prefixes_.insert(prefix);
     });
@@ -218,7 +221,7 @@ void Replicator::Impl::OnNode(const MetadataRecord& record) {
                                        std::string(node.status().message())));
     return;
   }
-  if (node->id != node_->self().id) node_->SetRecord(*node);
+  if (node->id != node_->self().id) node_->cluster().SetRecord(*node);
   NodesChanged();
 }
 
@@ -233,7 +236,7 @@ void Replicator::Impl::OnMaintenance(const MetadataRecord& record) {
     }
     maintenance = *decoded;
   }
-  node_->SetMaintenance(record.key, maintenance);
+  node_->cluster().SetMaintenance(record.key, maintenance);
   NodesChanged();
 }
 
@@ -274,22 +277,7 @@ void Replicator::Impl::OnChain(const MetadataRecord& record) {
 }
 
 void Replicator::Impl::OnMessage(const NodeId& from, Message message) {
-  Outbox out;
-  ReplicaCore& replica = node_->replica();
-  if (const auto* mirror = std::get_if<MirrorRequest>(&message)) {
-    node_->Write(replica.OnMirror(from, *mirror, out));
-  } else if (const auto* fence = std::get_if<FenceRequest>(&message)) {
-    node_->Write(replica.OnFence(from, *fence, out));
-  } else if (const auto* copy = std::get_if<CopyRequest>(&message)) {
-    node_->Write(replica.OnCopy(from, *copy, out));
-  } else if (const auto* fetch = std::get_if<FetchRequest>(&message)) {
-    node_->ServeFetch(*fetch, [this, from](FetchReply reply) {
-      Outbox answer;
-      answer.Send(from, std::move(reply));
-      node_->Send(std::move(answer));
-    });
-  }
-  node_->Send(std::move(out));
+  node_->replicas().OnRequest(from, message);
   const PartitionId* id = std::visit(
       [](const auto& m) -> const PartitionId* {
         if constexpr (requires { m.segment; }) {
@@ -306,11 +294,11 @@ void Replicator::Impl::OnMessage(const NodeId& from, Message message) {
 }
 
 void Replicator::Impl::Tick() {
-  if (node_->LookAtDisk()) {
+  if (node_->UpdateOwnRecord()) {
     Register();
     NodesChanged();
   }
-  node_->Scrub();
+  node_->scrub().OnTick();
   PublishScrub();
   const bool known = seen_prefixes_.size() == kPrefixes;
   const bool survey = known && ++ticks_ % kTicksPerSurvey == 0;
@@ -328,7 +316,7 @@ void Replicator::Impl::Tick() {
                                        std::string(node_->store_status().message())));
     if (listener_.store_failed) listener_.store_failed(node_->store_status());
   }
-  node_->PostAfter(kTickEvery, [this] { Tick(); });
+  node_->loop().PostAfter(kTickEvery, [this] { Tick(); });
 }
 
 void Replicator::Impl::SurveyAwake() {
@@ -355,7 +343,7 @@ void Replicator::Impl::SurveySleepers() {
 
 void Replicator::Impl::NodesChanged() {
   WakeAll();
-  std::vector<NodeStatus> statuses = node_->Statuses();
+  std::vector<NodeStatus> statuses = node_->cluster().Statuses();
   MutexLock lock(mutex_);
   published_nodes_ = std::move(statuses);
 }
@@ -379,15 +367,14 @@ void Replicator::Impl::HandOverAll(absl::AnyInvocable<void(absl::Status)> done) 
     round->waiting++;
     seat.partition->HandOver(NodeId(), finish);
   }
-  node_->SetDraining(true);
+  node_->cluster().ChangeSelf().draining = true;
   Register();
   finish(absl::OkStatus());
 }
 
 Replicator::Replicator(const ReplicatorParts& parts, Random random, ReplicatorOptions options)
-    : impl_(
-          std::make_shared<Impl>(parts.loop, parts.transport,
-                                 std::make_shared<NodeState>(parts, random, std::move(options)))) {}
+    : impl_(std::make_shared<Impl>(parts.loop, parts.transport,
+                                   NodeState::Make(parts, random, std::move(options)))) {}
 
 Replicator::~Replicator() = default;
 
@@ -409,7 +396,7 @@ void Replicator::Append(const PartitionId& partition, Block block, AppendDone do
                       arrived = impl_->node().Now(), done = std::move(done)]() mutable {
     if (PartitionDriver* driver = impl->Find(partition); driver == nullptr) {
       done({.outcome = Outcome::kNotStored, .status = UnknownPartition(partition)});
-    } else if (impl->node().stopped()) {
+    } else if (impl->node().loop().stopped()) {
       done({.outcome = Outcome::kNotStored,
             .status = absl::UnavailableError("this node is stopping")});
     } else {

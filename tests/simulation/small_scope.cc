@@ -326,7 +326,7 @@ void SmallWorld::Hear(Node& node, const NodeId& from, const Message& message) {
   Send(node, std::move(out));
 }
 
-// As NodeState::ServeFetch does: what is durable.
+// As ReplicaHost::Fetch does: what is durable.
 FetchReply SmallWorld::Serve(const Node& node, const FetchRequest& request) const {
   const auto extent = node.replica->DurableExtent(request.segment);
   FetchReply reply{request.request, request.segment, FetchAnswer::kSurelyNot, {}, {}, {}};
