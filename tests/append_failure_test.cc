@@ -1,5 +1,5 @@
 // G2: what became of each event of an Append that did not store them all.
-#include "rpc/append_failure.h"
+#include "wire/append_failure.h"
 
 #include <gtest/gtest.h>
 

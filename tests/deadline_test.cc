@@ -18,11 +18,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "forebay/v1/ingest.grpc.pb.h"
-#include "rpc/status_wire.h"
 #include "runtime/random.h"
 #include "support/shell.h"
 #include "testbed/child_process.h"
 #include "testbed/local_ports.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 namespace {

@@ -12,9 +12,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
+#include "metadata/etcd/etcd_metadata_store.h"
+#include "metadata/etcd/open_metadata_store.h"
 #include "metadata_store_contract.h"
-#include "rpc/etcd_metadata_store.h"
-#include "rpc/open_metadata_store.h"
 #include "runtime/random.h"
 #include "support/etcd_cluster.h"
 

@@ -14,10 +14,10 @@
 #include "base/status.h"
 #include "forebay/v1/admin.grpc.pb.h"
 #include "forebay/v1/ingest.grpc.pb.h"
+#include "metadata/stream_directory.h"
 #include "records/records.h"
-#include "rpc/status_wire.h"
-#include "rpc/stream_directory.h"
 #include "support/served_node.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "forebay/v1/ingest.grpc.pb.h"
-#include "rpc/status_wire.h"
 #include "support/inbox.h"
 #include "support/served_node.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 namespace {

@@ -12,6 +12,7 @@
 #include "rpc/unary_request.h"
 #include "support/served_node.h"
 #include "support/test_certificates.h"
+#include "wire/protocol_version.h"
 
 namespace forebay {
 namespace {

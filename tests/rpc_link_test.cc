@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "rpc/grpc_ingest_link.h"
-#include "rpc/remote_cluster.h"
+#include "client/grpc_ingest_link.h"
+#include "client/remote_cluster.h"
 #include "runtime/thread_executor.h"
 #include "support/inbox.h"
 #include "support/served_node.h"

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "rpc/block_relay.h"
 #include "runtime/random.h"
+#include "server/block_relay.h"
 #include "support/fake_cluster.h"
 #include "support/sim_executor.h"
 

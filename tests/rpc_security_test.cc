@@ -12,16 +12,17 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "client/remote_cluster.h"
 #include "forebay/v1/admin.pb.h"
 #include "forebay/v1/ingest.grpc.pb.h"
 #include "forebay/v1/peer.pb.h"
 #include "rpc/credentials.h"
 #include "rpc/grpc_channel.h"
-#include "rpc/remote_cluster.h"
-#include "rpc/status_wire.h"
 #include "rpc/unary_request.h"
 #include "support/served_node.h"
 #include "support/test_certificates.h"
+#include "wire/protocol_version.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 namespace {

@@ -7,14 +7,15 @@
 #include <memory>
 #include <string>
 
+#include "client/remote_cluster.h"
 #include "forebay/v1/peer.grpc.pb.h"
 #include "rpc/credentials.h"
 #include "rpc/grpc_channel.h"
-#include "rpc/remote_cluster.h"
-#include "rpc/status_wire.h"
 #include "support/inbox.h"
 #include "support/served_node.h"
 #include "support/test_certificates.h"
+#include "wire/protocol_version.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 namespace {

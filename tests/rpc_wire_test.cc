@@ -12,10 +12,10 @@
 
 #include "absl/strings/escaping.h"
 #include "forebay/v1/status_details.pb.h"
-#include "rpc/admin_wire.h"
-#include "rpc/ingest_wire.h"
-#include "rpc/message_wire.h"
-#include "rpc/status_wire.h"
+#include "wire/admin_wire.h"
+#include "wire/ingest_wire.h"
+#include "wire/message_wire.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 namespace {

@@ -27,7 +27,7 @@ class SetAsideCommandTest : public testing::Test {
  protected:
   SetAsideCommandTest() {
     backend_.read = [this](const PartitionId&, Offset from, size_t bytes_max,
-                           Replicator::ReadDone done) { done(log_.Read(from, bytes_max)); };
+                           RpcBackend::ReadDone done) { done(log_.Read(from, bytes_max)); };
     backend_.stream = [this](const StreamId& stream) {
       return streams_.contains(stream) ? std::optional(streams_[stream]) : std::nullopt;
     };

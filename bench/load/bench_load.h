@@ -8,11 +8,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/remote_cluster.h"
 #include "forebay/clock.h"
 #include "forebay/ids.h"
 #include "forebay/stats.h"
 #include "load/latency_histogram.h"
-#include "rpc/remote_cluster.h"
 #include "testbed/event_source.h"
 
 namespace forebay {

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "rpc/remote_cluster.h"
+#include "client/remote_cluster.h"
 #include "testbed/event_source.h"
 
 namespace forebay {

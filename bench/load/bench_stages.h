@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/remote_cluster.h"
 #include "forebay/stats.h"
-#include "rpc/remote_cluster.h"
 
 namespace forebay {
 

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "peer/grpc_transport.h"
 #include "replication/liveness.h"
-#include "rpc/grpc_transport.h"
-#include "rpc/rpc_server.h"
 #include "runtime/pause.h"
 #include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
+#include "server/rpc_server.h"
 #include "testbed/process_usage.h"
 
 namespace forebay::scaling {

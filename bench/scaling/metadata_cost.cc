@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "rpc/open_metadata_store.h"
+#include "metadata/etcd/open_metadata_store.h"
 #include "runtime/mutex.h"
 #include "runtime/pause.h"
 #include "runtime/real_clock.h"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/remote_cluster.h"
 #include "forebay/clock.h"
 #include "forebay/options.h"
-#include "rpc/remote_cluster.h"
 #include "runtime/mutex.h"
 #include "runtime/thread_executor.h"
 

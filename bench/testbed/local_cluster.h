@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/remote_cluster.h"
 #include "forebay/options.h"
-#include "rpc/remote_cluster.h"
 #include "testbed/child_process.h"
 #include "testbed/cluster_levels.h"
 #include "testbed/cut_proxy.h"

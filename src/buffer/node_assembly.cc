@@ -8,21 +8,22 @@
 #include "base/status.h"
 #include "buffer/disk_poller.h"
 #include "buffer/peer_book.h"
+#include "buffer/replicator_backend.h"
 #include "buffer/set_aside.h"
 #include "buffer/sink_states.h"
+#include "client/grpc_ingest_link.h"
 #include "drain/dead_letter.h"
 #include "drain/drain.h"
+#include "metadata/etcd/open_metadata_store.h"
 #include "metadata/set_aside.h"
+#include "metadata/set_maintenance.h"
+#include "metadata/stream_directory.h"
 #include "replication/liveness.h"
-#include "rpc/grpc_ingest_link.h"
-#include "rpc/open_metadata_store.h"
-#include "rpc/rpc_server.h"
-#include "rpc/set_maintenance.h"
-#include "rpc/stream_directory.h"
 #include "runtime/handover.h"
 #include "runtime/log.h"
 #include "runtime/real_clock.h"
 #include "runtime/thread_executor.h"
+#include "server/rpc_server.h"
 #include "wal/rocks_wal_store.h"
 
 namespace forebay {
@@ -377,7 +378,7 @@ RpcBackend NodeAssembly::Impl::Backend() {
   };
   AddSetAside(*metadata_, produce_loop_, backend);
   // The drain may be asked on the loop only, which is where the status comes.
-  backend.status = [this](Replicator::StatusDone done) {
+  backend.status = [this](RpcBackend::StatusDone done) {
     Status(
         [done = std::move(done)](std::vector<PartitionStatus> partitions,
                                  std::vector<SinkState>) mutable { done(std::move(partitions)); });

@@ -13,10 +13,10 @@
 #include "buffer/appenders.h"
 #include "forebay/options.h"
 #include "forebay/stats.h"
+#include "node_api/rpc_backend.h"
+#include "peer/grpc_transport.h"
 #include "replication/replicator.h"
 #include "rpc/connection_gate.h"
-#include "rpc/grpc_transport.h"
-#include "rpc/rpc_backend.h"
 #include "wal/disk_usage.h"
 #include "wal/wal_store.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "metadata/metadata_store.h"
-#include "rpc/rpc_backend.h"
+#include "node_api/rpc_backend.h"
 #include "runtime/executor.h"
 
 namespace forebay {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "drain/drain.h"
-#include "rpc/rpc_backend.h"
+#include "node_api/rpc_backend.h"
 
 namespace forebay {
 

@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "client/remote_cluster.h"
 #include "drain/dead_letter.h"
 #include "node/exit_code.h"
-#include "rpc/remote_cluster.h"
 
 namespace forebay {
 namespace {

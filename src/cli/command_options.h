@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "rpc/remote_cluster.h"
+#include "client/remote_cluster.h"
 
 namespace forebay {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "client/remote_cluster.h"
 #include "drain/dead_letter.h"
-#include "rpc/remote_cluster.h"
 
 namespace forebay {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/remote_cluster.h"
 #include "replication/take_down.h"
-#include "rpc/remote_cluster.h"
 
 namespace forebay {
 

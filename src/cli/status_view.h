@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "rpc/remote_cluster.h"
+#include "client/remote_cluster.h"
 
 namespace forebay {
 

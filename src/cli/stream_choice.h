@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "client/remote_cluster.h"
 #include "forebay/ids.h"
-#include "rpc/remote_cluster.h"
 
 namespace forebay {
 

@@ -21,7 +21,6 @@ namespace {
 
 constexpr char kType[] = "forebay.dead-letter";
 constexpr char kSetAsideType[] = "forebay.set-aside";
-constexpr char kSetAsideType[] = "forebay.set-aside";
 constexpr size_t kReasonBytesMax = 4096;
 // Base64 makes it 700 KB; the other members take less than 64 KB even when fully escaped.
 constexpr size_t kPartBytes = 512 << 10;

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "forebay/options.h"
 #include "records/records.h"
-#include "replication/cluster_status.h"
+#include "replication/core/cluster_status.h"
 #include "replication/core/repair.h"
 #include "replication/liveness.h"
 #include "replication/node_loop.h"

@@ -7,7 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "block/block.h"
-#include "replication/cluster_status.h"
+#include "replication/core/cluster_status.h"
 #include "replication/core/owner_stages.h"
 #include "replication/replicator_parts.h"
 #include "runtime/random.h"

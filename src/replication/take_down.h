@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "replication/cluster_status.h"
+#include "replication/core/cluster_status.h"
 
 namespace forebay {
 

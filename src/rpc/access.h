@@ -1,4 +1,4 @@
-// Access: who calls, and what they may do. Inside rpc only.
+// Access: who calls, and what they may do.
 #pragma once
 
 #include <grpcpp/server_context.h>

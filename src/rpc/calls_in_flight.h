@@ -1,5 +1,5 @@
 // CallsInFlight: the outgoing calls that gRPC is not done with, so that they can be cancelled and
-// waited for. Inside rpc only.
+// waited for.
 #pragma once
 
 #include <functional>

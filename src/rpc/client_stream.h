@@ -1,5 +1,5 @@
 // ClientStream: the calling side of a bidirectional stream over gRPC's callback API, safe to use
-// from many threads. Inside rpc only.
+// from many threads.
 //
 // gRPC allows one write at a time, none after the end, and calls back on its own threads. Here the
 // stream's next steps are taken by one thread at a time, with no lock held; what others want in

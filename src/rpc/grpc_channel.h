@@ -1,4 +1,4 @@
-// How this project dials and how large a message may be. For rpc and the command line only.
+// How this project dials and how large a message may be. Brings gRPC.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -11,9 +11,6 @@
 #include "rpc/credentials.h"
 
 namespace forebay {
-
-// Of the wire between nodes and clients; rises when an older build would misunderstand a newer one.
-inline constexpr uint32_t kProtocolVersion = 1;
 
 // A block that does not compress, with its header and the message around it.
 inline constexpr size_t kBlockMessageBytesMax = EventLimits::kBlockBytesMax + (64 << 10);

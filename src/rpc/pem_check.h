@@ -1,4 +1,4 @@
-// What can be wrong with certificate files, said before a connection fails of it. Inside rpc only.
+// What can be wrong with certificate files, said before a connection fails of it.
 #pragma once
 
 #include <string>

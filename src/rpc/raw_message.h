@@ -1,5 +1,5 @@
 // Messages that we parse ourselves: gRPC answers what it cannot parse with UNIMPLEMENTED and an
-// empty message. Inside rpc only.
+// empty message.
 #pragma once
 
 #include <google/protobuf/message.h>

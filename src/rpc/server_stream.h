@@ -1,5 +1,5 @@
 // ServerStream: the answering side of a bidirectional stream, as ClientStream is the calling side.
-// Inside rpc only.
+//
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -11,10 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "rpc/status_wire.h"
 #include "rpc/turns.h"
 #include "runtime/executor.h"
 #include "runtime/mutex.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 

@@ -1,4 +1,4 @@
-// StopSignal: tells every open stream that the server is stopping. Inside rpc only.
+// StopSignal: tells every open stream that the server is stopping.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Turns: many threads decide what a stream does next, one at a time does it. Inside rpc only.
+// Turns: many threads decide what a stream does next, one at a time does it.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// UnaryCall: one call with one answer, that may be answered from any thread. Inside rpc only.
+// UnaryCall: one call with one answer, that may be answered from any thread.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "rpc/raw_message.h"
-#include "rpc/status_wire.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 

@@ -1,4 +1,4 @@
-// UnaryRequest: one call to a node, with a time limit. Inside rpc only.
+// UnaryRequest: one call to a node, with a time limit.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "rpc/calls_in_flight.h"
-#include "rpc/status_wire.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 

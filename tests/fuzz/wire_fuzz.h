@@ -7,10 +7,10 @@
 
 #include "base/check.h"
 #include "block/block.h"
-#include "rpc/admin_wire.h"
-#include "rpc/ingest_wire.h"
-#include "rpc/message_wire.h"
-#include "rpc/status_wire.h"
+#include "wire/admin_wire.h"
+#include "wire/ingest_wire.h"
+#include "wire/message_wire.h"
+#include "wire/status_wire.h"
 
 namespace forebay {
 

@@ -54,7 +54,8 @@ World::World(uint64_t seed, const Plan& plan, TraceLine trace)
   SetLinks();
   WatchNetwork();
   if (plan_.stray_every == absl::InfiniteDuration()) return;
-  const SimWorldParts parts{simulation_, network_, metadata_, *database_, *invariants_, watch_};
+  const SimWorldParts parts{simulation_,  network_, metadata_,         *database_,
+                            *invariants_, watch_,   /*undecodable=*/{}};
   stray_ = std::make_unique<Stray>(*this, Random(seed + 19), parts, Nodes());
 }
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "rpc/rpc_backend.h"
+#include "node_api/rpc_backend.h"
 #include "runtime/mutex.h"
 
 namespace forebay {
@@ -28,7 +28,7 @@ class FakeBackend {
     RpcBackend backend;
     backend.self = self_;
     backend.append = [this](const PartitionId& partition, Block block,
-                            Replicator::AppendDone done) {
+                            RpcBackend::AppendDone done) {
       if (const auto result = Append(partition, std::move(block)); result.has_value()) {
         done(*result);
       } else {
@@ -37,7 +37,7 @@ class FakeBackend {
       }
     };
     backend.read = [this](const PartitionId& partition, Offset from, size_t,
-                          Replicator::ReadDone done) { done(Read(partition, from)); };
+                          RpcBackend::ReadDone done) { done(Read(partition, from)); };
     backend.take_over = [this](const PartitionId& partition, Epoch seen, RpcBackend::Done done) {
       {
         MutexLock lock(mutex_);
@@ -56,7 +56,7 @@ class FakeBackend {
       Note("hand over all");
       done(absl::OkStatus());
     };
-    backend.status = [this](Replicator::StatusDone done) { done(Statuses()); };
+    backend.status = [this](RpcBackend::StatusDone done) { done(Statuses()); };
     backend.post = [](Task task) { task(); };
     backend.nodes = [this] {
       MutexLock lock(mutex_);
@@ -278,7 +278,7 @@ class FakeBackend {
   std::map<PartitionId, std::vector<StoredBlock>> blocks_ ABSL_GUARDED_BY(mutex_);
   std::vector<NodeStatus> nodes_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::optional<AppendResult>> scripted_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Replicator::AppendDone> unanswered_ ABSL_GUARDED_BY(mutex_);
+  std::vector<RpcBackend::AppendDone> unanswered_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> asked_ ABSL_GUARDED_BY(mutex_);
   std::atomic<uint64_t> produced_{0};
 };

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "rpc/rpc_server.h"
+#include "server/rpc_server.h"
 #include "support/fake_backend.h"
 
 namespace forebay {
