@@ -51,6 +51,7 @@ class IngestTest : public testing::Test {
   struct Tailed {
     std::vector<std::string> events;  // "offset:payload"
     std::optional<uint64_t> begins;   // as the first response says
+    uint64_t goes_on = 0;             // as the last response says
     grpc::Status status;
   };
   Tailed Tail(const v1::TailRequest& request) {
@@ -59,6 +60,7 @@ class IngestTest : public testing::Test {
     Tailed tailed;
     v1::TailResponse response;
     while (reader->Read(&response)) {
+      tailed.goes_on = response.next_offset();
       if (!tailed.begins.has_value()) tailed.begins = response.next_offset();
       for (const v1::TailEvent& event : response.events()) {
         tailed.events.push_back(std::to_string(event.offset()) + ":" + event.event().payload());
@@ -373,6 +375,19 @@ TEST_F(IngestTest, TellsWhereATailReallyBegins) {
   EXPECT_EQ(Tail(request).begins, 1u);
   node_->backend().TrimTo(kFirst, Offset(3));
   EXPECT_EQ(Tail(request).begins, 3u) << "nothing is kept: the next event will be there";
+}
+
+// What is committed while a tail reads is not sent, and so not counted: who goes on from its
+// next_offset would miss it.
+TEST_F(IngestTest, TellsNoNextOffsetBeyondWhatATailHasSent) {
+  node_->Serve();
+  ASSERT_TRUE(Append(RequestOf("p", 0, {"a", "b", "c"})).ok());
+  ASSERT_TRUE(Append(Request({"d"})).ok());
+  node_->backend().SayCommitted(kFirst, Offset(2));
+  const Tailed tailed = Tail(TailFrom(0));
+  EXPECT_TRUE(tailed.status.ok()) << tailed.status.error_message();
+  EXPECT_EQ(tailed.events, (std::vector<std::string>{"0:a", "1:b"}));
+  EXPECT_EQ(tailed.goes_on, 2u);
 }
 
 // G4: a tail is a copy of the partition, or says that it is not.

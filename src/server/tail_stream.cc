@@ -204,13 +204,13 @@ bool TailStream::Add(Offset first, const std::vector<Event>& events, size_t& byt
   for (size_t i = 0; i < events.size(); i++) {
     const Offset offset = first + i;
     if (offset < next_) continue;
-    if (!end_.has_value() || offset < *end_) {
-      bytes += EncodedBytes(events[i]) + kEventFrameBytes;
-      if (bytes > kAnswerBytes && !response_.events().empty()) return false;
-      v1::TailEvent& out = *response_.add_events();
-      out.set_offset(offset.value());
-      ToWire(events[i], *out.mutable_event());
-    }
+    // What was committed since is not sent, so that next_offset must not count it either.
+    if (end_.has_value() && offset >= *end_) break;
+    bytes += EncodedBytes(events[i]) + kEventFrameBytes;
+    if (bytes > kAnswerBytes && !response_.events().empty()) return false;
+    v1::TailEvent& out = *response_.add_events();
+    out.set_offset(offset.value());
+    ToWire(events[i], *out.mutable_event());
     next_ = offset + 1;
   }
   return true;

@@ -146,6 +146,11 @@ class FakeBackend {
       return block.first <= offset && offset < block.end();
     });
   }
+  // What the status says from now on, whatever is there.
+  void SayCommitted(const PartitionId& partition, Offset committed) {
+    MutexLock lock(mutex_);
+    committed_[partition] = committed;
+  }
   // A stream that the metadata store knows, and this node does not.
   void CreateElsewhere(const std::string& name, uint32_t partitions) {
     StreamOptions options;
@@ -259,6 +264,9 @@ class FakeBackend {
         if (!blocks_[status.partition].empty()) {
           status.committed = blocks_[status.partition].back().end();
         }
+        if (committed_.contains(status.partition)) {
+          status.committed = committed_[status.partition];
+        }
         status.trim_floor = floors_[status.partition];
         status.chain.segments.push_back(segment);
         statuses.push_back(std::move(status));
@@ -275,6 +283,7 @@ class FakeBackend {
   std::map<PartitionId, NodeId> owners_ ABSL_GUARDED_BY(mutex_);
   std::map<PartitionId, Offset> floors_ ABSL_GUARDED_BY(mutex_);
   std::set<Offset> set_aside_ ABSL_GUARDED_BY(mutex_);
+  std::map<PartitionId, Offset> committed_ ABSL_GUARDED_BY(mutex_);
   std::map<PartitionId, std::vector<StoredBlock>> blocks_ ABSL_GUARDED_BY(mutex_);
   std::vector<NodeStatus> nodes_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::optional<AppendResult>> scripted_ ABSL_GUARDED_BY(mutex_);
