@@ -1,10 +1,11 @@
-# What a user gets: the library with the public headers, the .proto files, the program, the docs.
+# What a user gets: the library with the public headers, the .proto files, the programs, the docs.
 include(CMakePackageConfigHelpers)
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/forebay)
 
 install(TARGETS forebay EXPORT forebayTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   FILE_SET public DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+strip_archive(forebay)
 install(EXPORT forebayTargets NAMESPACE forebay:: DESTINATION ${package_directory})
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/forebayConfig.cmake.in
   ${PROJECT_BINARY_DIR}/forebayConfig.cmake INSTALL_DESTINATION ${package_directory})

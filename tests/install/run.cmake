@@ -23,13 +23,31 @@ foreach(header IN LISTS public)
 endforeach()
 
 # The programs. `forebay` finds its parts where they are now.
-file(GLOB programs RELATIVE ${prefix}/bin ${prefix}/bin/*)
+file(GLOB programs RELATIVE ${prefix}/bin ${prefix}/bin/forebay*)
 if(NOT programs STREQUAL "forebay;forebay-bench;forebay-drill")
   message(FATAL_ERROR "installed programs: ${programs}")
 endif()
 foreach(part drill bench)
   run(${prefix}/bin/forebay ${part} --help)
 endforeach()
+
+# Stripped, with the debug symbols apart from it.
+function(expect_debug_symbols file expected)
+  execute_process(COMMAND readelf --section-headers --wide ${file} OUTPUT_VARIABLE sections ERROR_QUIET COMMAND_ERROR_IS_FATAL ANY)
+  string(FIND "${sections}" " .debug_info " at)
+  if(expected AND at EQUAL -1 OR NOT expected AND NOT at EQUAL -1)
+    message(FATAL_ERROR "${file}: debug symbols should be there: ${expected}")
+  endif()
+endfunction()
+foreach(program IN LISTS programs)
+  expect_debug_symbols(${prefix}/bin/${program} FALSE)
+  expect_debug_symbols(${prefix}/bin/.debug/${program}.debug TRUE)
+endforeach()
+file(GLOB archive ${prefix}/lib*/libforebay.a ${prefix}/lib/*/libforebay.a)
+list(FILTER archive EXCLUDE REGEX "/debug/")
+expect_debug_symbols(${archive} FALSE)
+get_filename_component(folder ${archive} DIRECTORY)
+expect_debug_symbols(${folder}/debug/libforebay.a TRUE)
 
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install -B ${WORK}/build -G Ninja
     -D CMAKE_PREFIX_PATH=${prefix} -D CMAKE_BUILD_TYPE=Debug -D FOREBAY_EXAMPLES=${SOURCE}/examples)
