@@ -65,8 +65,9 @@ absl::Status ReadAttributes(std::string_view value, Event& event) {
   const absl::Status status =
       ForEachJsonMember(value, [&](const std::string& name, std::string_view text) {
         absl::StatusOr<std::string> decoded = ReadJsonString(text);
-        if (decoded.ok()) event.attributes.emplace_back(name, *std::move(decoded));
-        return decoded.status();
+        if (!decoded.ok()) return decoded.status();
+        event.attributes.emplace_back(name, *std::move(decoded));
+        return absl::OkStatus();
       });
   return status.ok() ? status : Wrong("attributes", "must be an object of strings");
 }
