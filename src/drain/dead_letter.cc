@@ -132,8 +132,9 @@ struct Members {
  private:
   static absl::Status ReadText(std::string_view value, std::string& out) {
     absl::StatusOr<std::string> text = ReadJsonString(value);
-    if (text.ok()) out = *std::move(text);
-    return text.status();
+    if (!text.ok()) return text.status();
+    out = *std::move(text);
+    return absl::OkStatus();
   }
   template <typename Id>
   static absl::Status ReadId(std::string_view value, Id& out) {

@@ -35,7 +35,6 @@ bool MayFollow(DrainState state, DrainState next) {
 DrainTask::DrainTask(DrainContext& context, const PartitionId& partition, size_t sink_index,
                      absl::AnyInvocable<void()> released)
     : context_(context),
-      sink_index_(sink_index),
       session_(context, sink_index),
       reader_(context, partition, sink_index,
               [this](const absl::Status& status) { OnRead(status); }),

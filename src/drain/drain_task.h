@@ -96,7 +96,6 @@ class DrainTask {
   void Fail(const absl::Status& why, DrainState state);
 
   DrainContext& context_;
-  const size_t sink_index_;
   DrainState state_ = DrainState::kLost;
   // As it is told, but for the progress. Its state lags: while calls fail, it says so until one has
   // gone well.
