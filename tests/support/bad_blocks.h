@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "block/block.h"
@@ -81,6 +82,30 @@ inline std::string ZstdBomb() {
   return out;
 }
 
+// In a body that is whole: what protobuf's own parser refuses or reads in another way.
+inline std::vector<BadBlock> BadMessages() {
+  return {
+      {"unknown wire type", BlockOfEvent("\x0F"), "unknown wire type 7"},
+      {"group", BlockOfEvent("\x53\x54"), "unknown wire type 3"},
+      {"field of another type", BlockOfEvent("\x28\x07"), "field 5 is of wire type 0, not 2"},
+      {"time of another type", BlockOfEvent("\x18\x07"), "field 3 is of wire type 0, not 1"},
+      {"events of another type", ForgeBlock({.raw_bytes = 2}, "\x08\x07"), "field 1 is of wire"},
+      {"field 0", BlockOfEvent({"\x02\0", 2}), "a tag that is none"},
+      {"tag longer than it needs", BlockOfEvent({"\xAA\0\1x", 4}), "more bytes than it needs"},
+      {"overlong tag", BlockOfEvent({"\xAA\x80\x80\x80\x80\0\0", 7}), "a tag that is none"},
+      {"overlong length", BlockOfEvent({"\x2A\x80\x80\x80\x80\x80\0", 7}), "field 5 is cut off"},
+      {"length of 2 GiB", BlockOfEvent("\x2A\x80\x80\x80\x80\x08"), "field 5 is cut off"},
+      {"number without end", BlockOfEvent("\x50" + std::string(11, '\xFF')), "10 is cut off"},
+      {"field twice", BlockOfEvent(BytesField(1, "a") + BytesField(1, "b")), "1 is given twice"},
+      {"cut attribute",
+       BlockOfEvent(BytesField(6,
+                               "\x0A\x09"
+                               "ab")),
+       "attribute 0: field 1"},
+      {"cut time", BlockOfEvent("\x19zzz"), "field 3 is cut off"},
+  };
+}
+
 inline std::vector<BadBlock> BadBodies() {
   std::vector<Event> events(20);
   for (Event& event : events) event.payload = R"({"page":"/docs/start"})";
@@ -99,7 +124,7 @@ inline std::vector<BadBlock> BadBodies() {
   // The frame's descriptor, then the dictionary's id; the content's size stays.
   with_dictionary[4] = static_cast<char>(with_dictionary[4] | 1);
   with_dictionary.insert(5, "\x07");
-  return {
+  std::vector<BadBlock> bad = {
       {"count too high", Forge(none, 12, Number32(21)), "holds 20 events, but the header says 21"},
       {"count too low", Forge(none, 12, Number32(19)), "more than the 19 events"},
       {"raw length too high", Forge(zstd, 16, Number32(raw.size() + 1)), "does not decompress"},
@@ -128,25 +153,9 @@ inline std::vector<BadBlock> BadBodies() {
        "does not decompress"},
       {"a body far larger than its events", ForgeBlock(of_zstd, std::string(1 << 20, 'x')),
        "at most"},
-      {"unknown wire type", BlockOfEvent("\x0F"), "unknown wire type 7"},
-      {"group", BlockOfEvent("\x53\x54"), "unknown wire type 3"},
-      {"field of another type", BlockOfEvent("\x28\x07"), "field 5 is of wire type 0, not 2"},
-      {"time of another type", BlockOfEvent("\x18\x07"), "field 3 is of wire type 0, not 1"},
-      {"events of another type", ForgeBlock({.raw_bytes = 2}, "\x08\x07"), "field 1 is of wire"},
-      {"field 0", BlockOfEvent({"\x02\0", 2}), "a tag that is none"},
-      {"tag longer than it needs", BlockOfEvent({"\xAA\0\1x", 4}), "more bytes than it needs"},
-      {"overlong tag", BlockOfEvent({"\xAA\x80\x80\x80\x80\0\0", 7}), "a tag that is none"},
-      {"overlong length", BlockOfEvent({"\x2A\x80\x80\x80\x80\x80\0", 7}), "field 5 is cut off"},
-      {"length of 2 GiB", BlockOfEvent("\x2A\x80\x80\x80\x80\x08"), "field 5 is cut off"},
-      {"number without end", BlockOfEvent("\x50" + std::string(11, '\xFF')), "10 is cut off"},
-      {"field twice", BlockOfEvent(BytesField(1, "a") + BytesField(1, "b")), "1 is given twice"},
-      {"cut attribute",
-       BlockOfEvent(BytesField(6,
-                               "\x0A\x09"
-                               "ab")),
-       "attribute 0: field 1"},
-      {"cut time", BlockOfEvent("\x19zzz"), "field 3 is cut off"},
   };
+  for (BadBlock& message : BadMessages()) bad.push_back(std::move(message));
+  return bad;
 }
 
 // A body that is an EventBatch of one event that is over a limit.
