@@ -72,25 +72,8 @@ class FakeBackend {
       Note("look up " + stream.value());
       done(LookUp(stream));
     };
-    backend.create_stream = [this](const StreamOptions& options, RpcBackend::Done done) {
-      Note("create " + options.name.value());
-      done(options.Validate());
-    };
-    backend.set_maintenance = [this](const MaintenanceRecord& record, RpcBackend::Done done) {
-      Note(Encode(record));
-      done(absl::OkStatus());
-    };
-    backend.set_aside = [this](const PartitionId& partition, Offset offset,
-                               RpcBackend::SetAsideDone done) {
-      Note("set aside " + partition.ToString() + " " + std::to_string(offset.value()));
-      SetAside(offset);
-      done(SetAsideBlock{offset, offset + 2, 0});
-    };
-    backend.is_set_aside = [this](const PartitionId&, const SetAsideBlock& block,
-                                  RpcBackend::IsSetAsideDone done) {
-      MutexLock lock(mutex_);
-      done(set_aside_.contains(block.first));
-    };
+    AddAdministration(backend);
+    AddSetAside(backend);
     backend.produce = [this](const StreamId& stream, const std::vector<Event>& events,
                              RpcBackend::ProduceDone done) { done(Produce(stream, events)); };
     return backend;
@@ -179,6 +162,29 @@ class FakeBackend {
   }
 
  private:
+  void AddAdministration(RpcBackend& backend) {
+    backend.create_stream = [this](const StreamOptions& options, RpcBackend::Done done) {
+      Note("create " + options.name.value());
+      done(options.Validate());
+    };
+    backend.set_maintenance = [this](const MaintenanceRecord& record, RpcBackend::Done done) {
+      Note(Encode(record));
+      done(absl::OkStatus());
+    };
+  }
+  void AddSetAside(RpcBackend& backend) {
+    backend.set_aside = [this](const PartitionId& partition, Offset offset,
+                               RpcBackend::SetAsideDone done) {
+      Note("set aside " + partition.ToString() + " " + std::to_string(offset.value()));
+      SetAside(offset);
+      done(SetAsideBlock{offset, offset + 2, 0});
+    };
+    backend.is_set_aside = [this](const PartitionId&, const SetAsideBlock& block,
+                                  RpcBackend::IsSetAsideDone done) {
+      MutexLock lock(mutex_);
+      done(set_aside_.contains(block.first));
+    };
+  }
   void Note(std::string what) {
     MutexLock lock(mutex_);
     asked_.push_back(std::move(what));
