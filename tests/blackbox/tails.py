@@ -33,7 +33,7 @@ class Reader:
         return self.history.add(record)
 
     def last_look(self, of, attempts=20):
-        """From the start to the end of what is committed, at whoever owns it now."""
+        """From the start to the end of what is committed, at its present owner."""
         for _ in range(attempts):
             node = self.cluster.owner(*of)
             if node and self.tail(node, of, "start", False, 20, "last")["code"] == "OK":

@@ -1,7 +1,7 @@
 """Blocks as docs/FORMATS.md describes them, the fates in an answer, and what an event of this checker holds.
 
 An event's content follows from its tag, PRODUCER~EPOCH~PARTITION~SEQUENCE~VARIANT, which is also its
-id. So whoever finds an event anywhere knows what it should look like and who sent it.
+id. So a reader that finds an event anywhere knows what it should look like and who sent it.
 """
 import json
 import struct
