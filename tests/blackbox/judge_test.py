@@ -82,11 +82,17 @@ class Told(unittest.TestCase):
         self.assertEqual(codes([attempt(0, "unknown")], sink()), [])
 
     def test_a_repeat_of_what_was_stored_before_is_never_not_stored(self):
-        again = attempt(0, "not", t=5.0)
+        again = attempt(0, "not", t=5.0, code="FAILED_PRECONDITION", good=False)
         self.assertEqual(codes([attempt(0), again], sink(TAG(0))), ["told-not-stored-of-what-was-stored"])
         unknown_first = [attempt(0, "unknown"), attempt(1, t=1.0), again]
         self.assertEqual(codes(unknown_first, sink(TAG(0), TAG(1))), ["told-not-stored-of-what-was-stored"])
         self.assertEqual(codes([attempt(0), attempt(0, t=5.0)], sink(TAG(0))), [])
+        elsewhere = attempt(0, "not", t=5.0)  # "wait, send again": it speaks of this attempt only
+        self.assertEqual(codes([attempt(0), elsewhere], sink(TAG(0))), [])
+
+    def test_other_content_for_a_sequence_that_is_forgotten_is_not_judged(self):
+        other = attempt(0, tag="p~1~0~0~900", by="misuse", good=False, t=1.0, places=[None])
+        self.assertEqual(codes([attempt(0), other], sink(TAG(0))), [])
 
     def test_a_lying_block_is_refused(self):
         lie = attempt(0, lie="cut-protobuf", producer="liar", good=False)
