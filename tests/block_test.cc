@@ -219,7 +219,7 @@ TEST(Block, HasADigestThatOnlyTheContentChanges) {
   ASSERT_TRUE(copy.Validate().ok());
   EXPECT_EQ(received.known_digest(), one.known_digest());
   const Block read = Block::Parse(std::string(one.bytes())).value();
-  EXPECT_EQ(read.ContentDigest().value(), *one.known_digest());
+  EXPECT_EQ(read.ComputeDigest().value(), *one.known_digest());
 }
 
 TEST(ValidateEvent, NamesTheEventTheLimitAndTheValue) {

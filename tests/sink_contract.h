@@ -47,6 +47,25 @@ inline OwnedBatch BatchOf(const PartitionId& partition, uint64_t epoch, uint64_t
   return BatchOf(partition, epoch, first, std::move(events));
 }
 
+// As only blocks hold it that were stored before nodes checked them.
+inline void ExpectTextThatIsNotUtf8IsPoison(Sink& sink, SinkWorld& world,
+                                            const PartitionId& partition) {
+  ASSERT_TRUE(sink.Open(partition, Epoch(1)).ok());
+  for (int field = 0; field < 4; field++) {
+    OwnedBatch batch = BatchOf(partition, 1, 0, 5);
+    Event& event = batch.events[3];
+    if (field == 0) event.id = "\xFF";
+    if (field == 1) event.key = "a\xC3";
+    if (field == 2) event.type = "\xED\xA0\x80";
+    if (field == 3) event.attributes = {{"a", "\xC0\xAF"}};
+    const absl::Status status = sink.Deliver(batch);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_NE(status.message().find("is not UTF-8"), status.message().npos) << status;
+  }
+  EXPECT_EQ(world.Rows(partition).size(), 0u);
+  EXPECT_TRUE(sink.Deliver(BatchOf(partition, 1, 0, 5)).ok());
+}
+
 // Has the effect, then loses the answer; or refuses without effect; by chance.
 class UnreliableSink final : public Sink {
  public:

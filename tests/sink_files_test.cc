@@ -102,22 +102,8 @@ TEST_F(FilesSinkTest, ADamagedLastFileIsSaidAndNotPassedOver) {
   EXPECT_THAT(damaged.message(), HasSubstr("00000000000000000003.ndjson"));
 }
 
-// As only blocks hold it that were stored before nodes checked them.
 TEST_F(FilesSinkTest, TextThatIsNotUtf8IsPoisonAndNamed) {
-  Next(*sink_, 1);
-  for (int field = 0; field < 4; field++) {
-    OwnedBatch batch = BatchOf(partition_, 1, 0, 5);
-    Event& event = batch.events[3];
-    if (field == 0) event.id = "\xFF";
-    if (field == 1) event.key = "a\xC3";
-    if (field == 2) event.type = "\xED\xA0\x80";
-    if (field == 3) event.attributes = {{"a", "\xC0\xAF"}};
-    const absl::Status status = sink_->Deliver(batch);
-    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-    EXPECT_THAT(status.message(), testing::HasSubstr("is not UTF-8"));
-  }
-  EXPECT_EQ(world_.Rows(partition_).size(), 0u);
-  EXPECT_TRUE(sink_->Deliver(BatchOf(partition_, 1, 0, 5)).ok());
+  ExpectTextThatIsNotUtf8IsPoison(*sink_, world_, partition_);
 }
 
 TEST_F(FilesSinkTest, KeepsStreamNamesInsideTheFolder) {

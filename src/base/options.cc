@@ -1,6 +1,7 @@
 #include "forebay/options.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
 #include "base/status.h"
 
 namespace forebay {

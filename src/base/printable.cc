@@ -22,6 +22,10 @@ void AppendEscaped(char c, std::string& out) {
   }
 }
 
+constexpr size_t kShownBytesMax = 80;  // names that are right have at most 64
+
+bool ContinuesACharacter(char byte) { return (static_cast<uint8_t>(byte) & 0xC0) == 0x80; }
+
 }  // namespace
 
 std::string Printable(std::string_view text) {
@@ -41,6 +45,13 @@ std::string Printable(std::string_view text) {
     }
   }
   return out;
+}
+
+std::string Shown(std::string_view name) {
+  if (name.size() <= kShownBytesMax) return Printable(name);
+  size_t end = kShownBytesMax;
+  while (end > 0 && ContinuesACharacter(name[end])) end--;
+  return Printable(name.substr(0, end)) + "... (" + std::to_string(name.size()) + " bytes)";
 }
 
 }  // namespace forebay

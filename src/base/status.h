@@ -1,7 +1,6 @@
 // Small helpers around absl::Status.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -25,10 +24,6 @@ inline bool IsAccessRefused(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnauthenticated ||
          status.code() == absl::StatusCode::kPermissionDenied;
 }
-
-// A name from outside as a message may show it: control characters escaped, and cut where it is
-// too long to be right, so that no caller decides how long our messages are.
-std::string Shown(std::string_view name);
 
 // Debian's Abseil has a string_view of its own; this is the bridge to it.
 inline absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }

@@ -163,7 +163,7 @@ absl::Status Block::Validate() const {
   ThreadScratch scratch;
   const absl::StatusOr<std::string_view> raw = RawBody(scratch.bytes());
   if (!raw.ok()) return absl::InvalidArgumentError(raw.status().message());
-  forebay::ContentDigest digest;
+  ContentDigest digest;
   FOREBAY_RETURN_IF_ERROR(CheckEvents(*raw, event_count(), digest));
   SetDigest(digest.value());
   return absl::OkStatus();
@@ -222,11 +222,11 @@ void Block::SetDigest(uint32_t digest) const {
   content_->digest.store(kDigestKnown | digest, std::memory_order_relaxed);
 }
 
-absl::StatusOr<uint32_t> Block::ContentDigest() const {
+absl::StatusOr<uint32_t> Block::ComputeDigest() const {
   if (const auto known = known_digest()) return *known;
   const absl::StatusOr<std::vector<Event>> events = Decode();
   if (!events.ok()) return events.status();
-  forebay::ContentDigest digest;
+  ContentDigest digest;
   for (const Event& event : *events) digest.Add(event);
   SetDigest(digest.value());
   return digest.value();

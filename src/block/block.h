@@ -55,7 +55,7 @@ class Block {
   // where nobody has computed it for this block or a copy of it. Thread-safe.
   std::optional<uint32_t> known_digest() const;
   // The same, by decoding the block where it is not known: takes time.
-  absl::StatusOr<uint32_t> ContentDigest() const;
+  absl::StatusOr<uint32_t> ComputeDigest() const;
 
   // The events, in order. DATA_LOSS when the body does not hold what the header says.
   absl::StatusOr<std::vector<Event>> Decode() const;

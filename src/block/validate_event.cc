@@ -3,9 +3,9 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/printable.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "block/block.h"
@@ -14,17 +14,11 @@
 namespace forebay {
 namespace {
 
-// Messages are text, and a terminal may show them.
-std::string Quoted(std::string_view text) {
-  return absl::StrCat(
-      "'", IsUtf8(text) ? absl::Utf8SafeCHexEscape(View(text)) : absl::CHexEscape(View(text)), "'");
-}
-
 // For messages: which event it is, if it says so.
 std::string NameOf(std::string_view id) {
   if (id.empty()) return "event without id";
   if (id.size() > EventLimits::kIdBytesMax) return "event";
-  return absl::StrCat("event ", Quoted(id));
+  return absl::StrCat("event '", Printable(id), "'");
 }
 
 absl::Status Over(std::string_view id, std::string_view what, size_t value, size_t limit) {
@@ -59,7 +53,7 @@ absl::Status CheckAttributes(std::string_view id, const Attributes& attributes) 
     for (size_t earlier = 0; earlier < i; earlier++) {
       if (attributes[earlier].first == name) {
         return absl::InvalidArgumentError(
-            absl::StrCat(NameOf(id), ": attribute ", Quoted(name), " is given twice"));
+            absl::StrCat(NameOf(id), ": attribute '", Printable(name), "' is given twice"));
       }
     }
   }

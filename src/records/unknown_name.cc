@@ -1,6 +1,7 @@
 #include "records/unknown_name.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
 #include "base/status.h"
 
 namespace forebay {

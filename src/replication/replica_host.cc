@@ -131,7 +131,7 @@ void ReplicaHost::Fetch(const FetchRequest& request, FetchDone done) {
 void ReplicaHost::ReadDigests(std::vector<StoredBlock> blocks,
                               absl::AnyInvocable<void(std::vector<StoredBlock>)> done) {
   loop_.PostRead([this, blocks = std::move(blocks), done = std::move(done)]() mutable {
-    for (const StoredBlock& stored : blocks) stored.block.ContentDigest().status().IgnoreError();
+    for (const StoredBlock& stored : blocks) stored.block.ComputeDigest().status().IgnoreError();
     loop_.Post([blocks = std::move(blocks), done = std::move(done)]() mutable {
       done(std::move(blocks));
     });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
 #include "base/status.h"
 #include "rpc/unary_call.h"
 #include "wire/admin_wire.h"
@@ -18,18 +19,27 @@ struct RawUnary {
   grpc::ByteBuffer* out;
 };
 
-// Runs `start` with the request, the backend and a callback that ends the call with a status, if
-// `allow` says OK of the request.
+// Runs `start` with the request, the backend and the call, if `allow` says OK of the request.
 template <typename Request, typename Response, typename Allow, typename Start>
-grpc::ServerUnaryReactor* EndWithStatus(const ServiceContext& context, RawUnary raw, Allow allow,
-                                        Start start) {
+grpc::ServerUnaryReactor* RunAllowed(const ServiceContext& context, RawUnary raw, Allow allow,
+                                     Start start) {
   return RunUnary<Request, Response>(
       raw.in, raw.out, [&](const std::unique_ptr<Request>& request, const auto& call) {
         absl::Status allowed = allow(*request);
         const auto backend = context.backend.Get();
         if (allowed.ok()) allowed = backend.status();
         if (!allowed.ok()) return call->End(allowed);
-        start(*request, *backend, [call](const absl::Status& status) { call->End(status); });
+        start(*request, *backend, call);
+      });
+}
+
+// The same for a call that ends with a status alone: `start` gets the callback that ends it.
+template <typename Request, typename Response, typename Allow, typename Start>
+grpc::ServerUnaryReactor* EndWithStatus(const ServiceContext& context, RawUnary raw, Allow allow,
+                                        Start start) {
+  return RunAllowed<Request, Response>(
+      context, raw, allow, [&](const Request& request, const auto& backend, const auto& call) {
+        start(request, backend, [call](const absl::Status& status) { call->End(status); });
       });
 }
 
@@ -39,7 +49,7 @@ absl::Status HasHeardOf(const std::vector<NodeStatus>& nodes) {
   return absl::UnavailableError("this node has not heard of any node yet: ask again");
 }
 
-// The same for one partition as this node sees it, if it exists.
+// Runs `then` with the partition as this node sees it, if it exists; otherwise `done` says why not.
 using WithPartition = absl::AnyInvocable<void(const PartitionStatus&, RpcBackend::Done)>;
 void WithStatusOf(const PartitionId& partition, const std::vector<PartitionStatus>& statuses,
                   RpcBackend::Done done, WithPartition then) {
@@ -219,24 +229,24 @@ grpc::ServerUnaryReactor* AdminService::SetMaintenance(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::SetAside(grpc::CallbackServerContext* context,
                                                  const grpc::ByteBuffer* in,
                                                  grpc::ByteBuffer* out) {
-  return RunUnary<v1::SetAsideRequest, v1::SetAsideResponse>(
-      in, out, [&](const auto& request, const auto& call) {
-        const PartitionId partition{StreamId(request->stream()), request->partition()};
-        const auto backend = context_.backend.Get();
-        absl::Status allowed = context_.access.Check(*context, Role::kAdmin, partition.stream);
-        if (allowed.ok()) allowed = backend.status();
-        if (!allowed.ok()) return call->End(allowed);
+  return RunAllowed<v1::SetAsideRequest, v1::SetAsideResponse>(
+      context_, {in, out},
+      [&](const auto& request) {
+        return context_.access.Check(*context, Role::kAdmin, StreamId(request.stream()));
+      },
+      [&](const auto& request, const auto& backend, const auto& call) {
         OnPartition(
-            *backend, partition, [call](const absl::Status& status) { call->End(status); },
-            [call, backend = *backend, offset = Offset(request->offset())](
-                const PartitionStatus& status, RpcBackend::Done end) {
+            backend, {StreamId(request.stream()), request.partition()},
+            [call](const absl::Status& status) { call->End(status); },
+            [call, backend, offset = Offset(request.offset())](const PartitionStatus& status,
+                                                               RpcBackend::Done end) {
               if (!status.owned_here) return end(NotTheOwner(*backend, status));
               backend->set_aside(status.partition, offset,
                                  [call](const absl::StatusOr<SetAsideBlock>& block) {
                                    if (!block.ok()) return call->End(block.status());
-                                   call->Answer([&](v1::SetAsideResponse& out) {
-                                     out.set_first(block->first.value());
-                                     out.set_end(block->end.value());
+                                   call->Answer([&](v1::SetAsideResponse& response) {
+                                     response.set_first(block->first.value());
+                                     response.set_end(block->end.value());
                                    });
                                  });
             });

@@ -43,35 +43,26 @@ void AppendBlocksStream::Take(v1::BlockAppend& append) {
     open_count_++;
     open_bytes_ += bytes;
   }
-  AppendResult refused;
-  refused.outcome = Outcome::kNotStored;
-  refused.partition = {StreamId(append.stream()), append.partition()};
+  const PartitionId partition{StreamId(append.stream()), append.partition()};
+  const auto refuse = [&](absl::Status status) {
+    Refuse(request, bytes, partition, std::move(status));
+  };
   const auto backend = context_.backend.Get();
-  refused.status = caller_.CheckRole(Role::kAppend, refused.partition.stream);
-  if (refused.status.ok()) refused.status = backend.status();
-  if (!refused.status.ok()) {
-    Answer(request, bytes, refused);
-    Wake();
-    return;
-  }
-  const std::optional<StreamOptions> stream = (*backend)->stream(refused.partition.stream);
-  if (!stream.has_value()) return TakeUnheardOf(request, bytes, *backend, refused.partition);
+  absl::Status allowed = caller_.CheckRole(Role::kAppend, partition.stream);
+  if (allowed.ok()) allowed = backend.status();
+  if (!allowed.ok()) return refuse(std::move(allowed));
+  const std::optional<StreamOptions> stream = (*backend)->stream(partition.stream);
+  if (!stream.has_value()) return TakeUnheardOf(request, bytes, *backend, partition);
   if (append.partition() >= stream->partitions) {
-    refused.status = NoSuchPartition(*stream, append.partition());
-    Answer(request, bytes, refused);
-    Wake();
-    return;
+    return refuse(NoSuchPartition(*stream, append.partition()));
   }
   absl::StatusOr<Block> block = Block::Parse(std::move(*append.mutable_block()));
   // Here, not on the node's thread: it takes as long as reading the events.
   if (const absl::Status status = block.ok() ? block->Validate() : block.status(); !status.ok()) {
-    refused.status = WithContext(status, "block for ", refused.partition.ToString());
-    Answer(request, bytes, refused);
-    Wake();
-    return;
+    return refuse(WithContext(status, "block for ", partition.ToString()));
   }
   const auto self = std::static_pointer_cast<AppendBlocksStream>(shared_from_this());
-  (*backend)->append(refused.partition, *std::move(block),
+  (*backend)->append(partition, *std::move(block),
                      [self, request, bytes, backend = *backend](const AppendResult& result) {
                        self->Answer(request, bytes, result);
                        self->WakeSoon(*backend);
@@ -84,19 +75,24 @@ void AppendBlocksStream::TakeUnheardOf(uint64_t request, size_t bytes,
                                        const PartitionId& partition) {
   const auto self = std::static_pointer_cast<AppendBlocksStream>(shared_from_this());
   FindPartition(*backend, partition, [self, request, bytes, partition](absl::Status found) {
-    AppendResult refused;
-    refused.outcome = Outcome::kNotStored;
-    refused.partition = partition;
-    refused.status = std::move(found);
-    if (refused.status.ok()) {
-      refused.status = WithRetryAfter(
+    if (found.ok()) {
+      found = WithRetryAfter(
           absl::UnavailableError(absl::StrCat("this node has only just heard of ",
                                               partition.ToString(), ": send it again")),
           kAskAgainAfter);
     }
-    self->Answer(request, bytes, refused);
-    self->Wake();
+    self->Refuse(request, bytes, partition, std::move(found));
   });
+}
+
+void AppendBlocksStream::Refuse(uint64_t request, size_t bytes, const PartitionId& partition,
+                                absl::Status status) {
+  AppendResult refused;
+  refused.outcome = Outcome::kNotStored;
+  refused.partition = partition;
+  refused.status = std::move(status);
+  Answer(request, bytes, refused);
+  Wake();
 }
 
 void AppendBlocksStream::Answer(uint64_t request, size_t bytes, const AppendResult& result) {

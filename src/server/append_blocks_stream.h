@@ -32,6 +32,8 @@ class AppendBlocksStream final
   void Take(v1::BlockAppend& append);
   void TakeUnheardOf(uint64_t request, size_t bytes, const BackendHolder::Held& backend,
                      const PartitionId& partition);
+  // Answers as not stored, and wakes.
+  void Refuse(uint64_t request, size_t bytes, const PartitionId& partition, absl::Status status);
   // To be followed by a wake-up.
   void Answer(uint64_t request, size_t bytes, const AppendResult& result);
   // Once for all results of one turn of the node.

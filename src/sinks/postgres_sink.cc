@@ -86,23 +86,9 @@ void AppendColumn(std::string_view text, std::string& out) {
 
 bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
-// What text columns can never hold, nor jsonb.
-absl::Status CheckColumns(const Event& event) {
-  FOREBAY_RETURN_IF_ERROR(CheckTexts(event));
-  const auto check = [&](std::string_view what, std::string_view text) {
-    if (!HasNul(text)) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("event '", Printable(event.id), "': its ",
-                                                   View(what),
-                                                   " holds a NUL, which PostgreSQL's text cannot"));
-  };
-  FOREBAY_RETURN_IF_ERROR(check("id", event.id));
-  FOREBAY_RETURN_IF_ERROR(check("key", event.key));
-  FOREBAY_RETURN_IF_ERROR(check("type", event.type));
-  for (const auto& [name, value] : event.attributes) {
-    FOREBAY_RETURN_IF_ERROR(check("attribute's name", name));
-    FOREBAY_RETURN_IF_ERROR(check("attribute", value));
-  }
-  return absl::OkStatus();
+// Nor can jsonb hold a NUL.
+const char* WrongInColumn(std::string_view text) {
+  return HasNul(text) ? "holds a NUL, which PostgreSQL's text cannot" : WrongInText(text);
 }
 
 // Whether the payload may stand as it is. JSON that jsonb refuses may not: one such row would fail
@@ -189,7 +175,7 @@ class PostgresSink final : public Sink {
     FOREBAY_RETURN_IF_ERROR(CheckName(batch, options_.name));
     RowPieces rows(batch);
     for (const Event& event : batch.events) {
-      if (!skip) FOREBAY_RETURN_IF_ERROR(CheckColumns(event));
+      if (!skip) FOREBAY_RETURN_IF_ERROR(CheckTexts(event, WrongInColumn));
     }
     return WithConnection([&](PostgresConnection& connection) {
       FOREBAY_RETURN_IF_ERROR(connection.Run("BEGIN").status());

@@ -45,11 +45,15 @@ absl::Status WhyNoRow(const SinkBatch& batch, Epoch stored_epoch, Offset stored_
       "; the batch is of epoch ", batch.epoch.value(), ", from offset ", batch.first.value()));
 }
 
-absl::Status CheckTexts(const Event& event) {
+const char* WrongInText(std::string_view text) { return IsUtf8(text) ? nullptr : "is not UTF-8"; }
+
+absl::Status CheckTexts(const Event& event,
+                        absl::FunctionRef<const char*(std::string_view text)> wrong) {
   const auto check = [&](std::string_view what, std::string_view text) {
-    if (IsUtf8(text)) return absl::OkStatus();
+    const char* const found = wrong(text);
+    if (found == nullptr) return absl::OkStatus();
     return absl::InvalidArgumentError(
-        absl::StrCat("event '", Printable(event.id), "': its ", View(what), " is not UTF-8"));
+        absl::StrCat("event '", Printable(event.id), "': its ", View(what), " ", found));
   };
   FOREBAY_RETURN_IF_ERROR(check("id", event.id));
   FOREBAY_RETURN_IF_ERROR(check("key", event.key));

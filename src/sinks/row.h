@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "forebay/event.h"
@@ -35,9 +36,12 @@ class TimeText {
 // compare-and-set hit no row, given the row.
 absl::Status WhyNoRow(const SinkBatch& batch, Epoch stored_epoch, Offset stored_next);
 
-// INVALID_ARGUMENT, naming the event, when one of its texts is not UTF-8: a poison event. Only
-// blocks that were stored before anyone checked them hold such.
-absl::Status CheckTexts(const Event& event);
+// What is wrong with a text, as in "is not UTF-8"; nullptr: nothing.
+const char* WrongInText(std::string_view text);
+// INVALID_ARGUMENT, naming the event, when `wrong` finds something in one of its texts: a poison
+// event. Only blocks that were stored before nodes checked them hold text that is not UTF-8.
+absl::Status CheckTexts(const Event& event,
+                        absl::FunctionRef<const char*(std::string_view text)> wrong = WrongInText);
 
 // INTERNAL when the batch comes from a binding of another name, whose progress is kept elsewhere.
 absl::Status CheckName(const SinkBatch& batch, const SinkId& name);

@@ -5,30 +5,13 @@
 #include <memory>
 #include <string>
 
-#include "simulation/world.h"
+#include "simulation/scenario.h"
 
 namespace forebay {
 namespace {
 
-class AnswersTest : public testing::Test {
+class AnswersTest : public Scenario {
  protected:
-  void Begin(const Plan& plan, uint64_t seed = 7) {
-    world_ = std::make_unique<World>(seed, plan, nullptr);
-    world_->Start();
-    Run(absl::Seconds(5));
-    world_->TakeLongestGap();
-    ASSERT_NE(world_->Owner(), nullptr);
-  }
-  void Run(absl::Duration time) { ASSERT_TRUE(world_->RunFor(time)) << Broken(); }
-  void ExpectAllWell() { EXPECT_TRUE(world_->RunUntilQuiet()) << Broken(); }
-  std::string Broken() { return world_->invariants().broken().value_or(""); }
-  SimNode& Owner() { return *world_->Owner(); }
-  SimNode& NotOwner() {
-    for (SimNode* node : world_->Nodes()) {
-      if (node != world_->Owner()) return *node;
-    }
-    return Owner();
-  }
   // A block that was acknowledged, `back` blocks ago; none is 0.
   std::pair<PartitionId, Block> Acknowledged(size_t back) {
     const auto& blocks = world_->invariants().acknowledged_blocks();
@@ -48,8 +31,6 @@ class AnswersTest : public testing::Test {
     for (Event& event : events) event.id = "other";
     return *EncodeBlock(block.stamp(), events, Codec::kNone);
   }
-
-  std::unique_ptr<World> world_;
 };
 
 Plan OneProducer() {

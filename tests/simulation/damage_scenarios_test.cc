@@ -5,28 +5,19 @@
 #include <memory>
 #include <string>
 
-#include "simulation/world.h"
+#include "simulation/scenario.h"
 
 namespace forebay {
 namespace {
 
-class DamageScenarioTest : public testing::Test {
+class DamageScenarioTest : public Scenario {
  protected:
   // With a backlog, so that there is something to damage.
   void Begin(uint64_t seed) {
     Plan plan = CalmPlan();
     plan.append_every = absl::Milliseconds(10);
     plan.keep_after_delivery = absl::Hours(1);
-    world_ = std::make_unique<World>(seed, plan, nullptr);
-    world_->Start();
-    ASSERT_TRUE(world_->RunFor(absl::Seconds(8))) << Broken();
-  }
-  std::string Broken() { return world_->invariants().broken().value_or(""); }
-  SimNode& Replica() {
-    for (SimNode* node : world_->Nodes()) {
-      if (node != world_->Owner()) return *node;
-    }
-    return *world_->Nodes()[0];
+    Scenario::Begin(plan, seed, absl::Seconds(8));
   }
   void ExpectRepaired(SimNode& node) {
     ASSERT_TRUE(node.HasDamage());
@@ -43,15 +34,13 @@ class DamageScenarioTest : public testing::Test {
     EXPECT_EQ(stats.damaged_now, 0u);
     EXPECT_TRUE(world_->RunUntilQuiet()) << Broken();
   }
-
-  std::unique_ptr<World> world_;
 };
 
 TEST_F(DamageScenarioTest, TheScrubFindsDamageOnAReplicaAndItIsRepairedInPlace) {
   for (uint64_t seed = 1; seed <= 12; seed++) {
     SCOPED_TRACE(seed);
     Begin(seed);
-    SimNode& node = Replica();
+    SimNode& node = NotOwner();
     ASSERT_TRUE(node.DamageBlock());
     ExpectRepaired(node);
   }

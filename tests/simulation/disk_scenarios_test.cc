@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "simulation/world.h"
+#include "simulation/scenario.h"
 
 namespace forebay {
 namespace {
@@ -17,22 +17,16 @@ constexpr DiskUsage kFull{910 * kGiB, 90 * kGiB};
 constexpr DiskUsage kOnReserve{1000 * kGiB - 1, 1};
 constexpr uint32_t kPartitions = 6;
 
-class DiskScenarioTest : public testing::Test {
+class DiskScenarioTest : public Scenario {
  protected:
   void Begin(uint64_t seed = 11) {
     Plan plan = CalmPlan();
     plan.stream.partitions = kPartitions;
     plan.append_every = absl::Milliseconds(10);
     plan.keep_after_delivery = absl::ZeroDuration();
-    world_ = std::make_unique<World>(seed, plan, nullptr);
-    world_->Start();
-    Run(absl::Seconds(5));
-    world_->TakeLongestGap();
+    Scenario::Begin(plan, seed);
     for (uint32_t i = 0; i < kPartitions; i++) ASSERT_NE(world_->Owner(i), nullptr);
   }
-  void Run(absl::Duration time) { ASSERT_TRUE(world_->RunFor(time)) << Broken(); }
-  std::string Broken() { return world_->invariants().broken().value_or(""); }
-  void ExpectAllWell() { EXPECT_TRUE(world_->RunUntilQuiet()) << Broken(); }
 
   SimNode& Node(size_t index) { return *world_->Nodes()[index]; }
   void SetDisk(SimNode& node, const DiskUsage& usage) { node.replicator()->SetDiskUsage(usage); }
@@ -70,8 +64,6 @@ class DiskScenarioTest : public testing::Test {
     for (uint32_t i = 0; i < kPartitions; i++) epochs.push_back(ChainOf(i).segments.back().epoch);
     return epochs;
   }
-
-  std::unique_ptr<World> world_;
 };
 
 TEST_F(DiskScenarioTest, AnOwnerWhoseDiskStandsStillHandsOver) {  // H15

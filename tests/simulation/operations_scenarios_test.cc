@@ -7,14 +7,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "replication/take_down.h"
-#include "simulation/world.h"
+#include "simulation/scenario.h"
 
 namespace forebay {
 namespace {
 
 using Of = MaintenanceRecord::Of;
 
-class OperationsTest : public testing::Test {
+class OperationsTest : public Scenario {
  protected:
   void Begin(int nodes_per_zone) {
     Plan plan = CalmPlan();
@@ -22,13 +22,8 @@ class OperationsTest : public testing::Test {
     plan.stream.partitions = 3;
     plan.segment.bytes_max = 64 << 10;          // many sealed segments, ...
     plan.keep_after_delivery = absl::Hours(1);  // ... all of them to be moved
-    world_ = std::make_unique<World>(11, plan, nullptr);
-    world_->Start();
-    Run(absl::Seconds(8));
-    world_->TakeLongestGap();
+    Scenario::Begin(plan, 11, absl::Seconds(8));
   }
-  void Run(absl::Duration time) { ASSERT_TRUE(world_->RunFor(time)) << Broken(); }
-  std::string Broken() { return world_->invariants().broken().value_or(""); }
 
   void Set(Of of, const std::string& name, bool leaving, const std::string& replacement = "") {
     const MaintenanceRecord record{of, name, leaving, NodeId(replacement)};
@@ -80,10 +75,6 @@ class OperationsTest : public testing::Test {
     for (const auto& [key, segment] : node.disk().durable.segments) blocks += segment.blocks.size();
     return blocks;
   }
-  // Everything acknowledged, delivered, on all its copies.
-  void ExpectAllWell() { EXPECT_TRUE(world_->RunUntilQuiet()) << Broken(); }
-
-  std::unique_ptr<World> world_;
 };
 
 TEST_F(OperationsTest, AnEvacuatedZoneHoldsNothingAndItsEndIsNotNoticed) {

@@ -6,31 +6,16 @@
 #include <memory>
 #include <string>
 
-#include "simulation/world.h"
+#include "simulation/scenario.h"
 
 namespace forebay {
 namespace {
 
-class ScenarioTest : public testing::Test {
+class ScenarioTest : public Scenario {
  protected:
-  void Begin(const Plan& plan = CalmPlan(), uint64_t seed = 7) {
-    world_ = std::make_unique<World>(seed, plan, nullptr);
-    world_->Start();
-    Run(absl::Seconds(5));
-    world_->TakeLongestGap();
-    ASSERT_NE(world_->Owner(), nullptr);
-  }
-  void Run(absl::Duration time) { ASSERT_TRUE(world_->RunFor(time)) << Broken(); }
-  std::string Broken() { return world_->invariants().broken().value_or(""); }
+  void Begin(const Plan& plan = CalmPlan(), uint64_t seed = 7) { Scenario::Begin(plan, seed); }
   Epoch EpochNow() {
     return world_->invariants().ChainOf({StreamId("s"), 0})->segments.back().epoch;
-  }
-  SimNode& Owner() { return *world_->Owner(); }
-  SimNode& NotOwner(size_t which = 0) {
-    for (SimNode* node : world_->Nodes()) {
-      if (node != world_->Owner() && which-- == 0) return *node;
-    }
-    return Owner();
   }
   // The owner is asked to give way while it has more to do than it can, for so long.
   void ExpectKeptWhileLateFor(absl::Duration late) {
@@ -44,10 +29,6 @@ class ScenarioTest : public testing::Test {
     EXPECT_EQ(EpochNow(), before);
     ExpectAllWell();
   }
-  // Everything acknowledged, delivered, on all its copies.
-  void ExpectAllWell() { EXPECT_TRUE(world_->RunUntilQuiet()) << Broken(); }
-
-  std::unique_ptr<World> world_;
 };
 
 TEST_F(ScenarioTest, AKilledOwnerIsReplacedWithinASecond) {  // G7

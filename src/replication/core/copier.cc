@@ -157,6 +157,7 @@ void TableLoader::OnFetchReply(const NodeId&, const FetchReply& reply, absl::Tim
       return;
     }
     table_ = *std::move(table);
+    TakeRecent();  // of a source that failed half-way
     next_ = reply.extent.start;
   }
   const Offset before = *next_;
@@ -187,22 +188,19 @@ std::vector<StoredBlock> TableLoader::TakeRecent() {
 }
 
 void TableLoader::OnTick(absl::Time now, Outbox& out) {
-  if (done_ || now - last_news_ < kPatience) return;
-  Rotate(sources_);
-  table_ = ProducerTable();
-  next_.reset();
-  Fetch(now, out);
+  if (!done_ && now - last_news_ >= kPatience) StartOver(now, out);
 }
 
-// Starts over on the next tick that is due, with another source.
+// A single source is asked again on the next tick that is due, not in a tight circle.
 void TableLoader::NextSource(absl::Time now, Outbox& out) {
-  table_ = ProducerTable();
+  if (sources_.size() >= 2) return StartOver(now, out);
+  last_news_ = now;
   next_.reset();
-  if (sources_.size() < 2) {
-    last_news_ = now;
-    return;
-  }
+}
+
+void TableLoader::StartOver(absl::Time now, Outbox& out) {
   Rotate(sources_);
+  next_.reset();
   Fetch(now, out);
 }
 

@@ -84,6 +84,8 @@ class TableLoader {
  private:
   void Fetch(absl::Time now, Outbox& out);
   void NextSource(absl::Time now, Outbox& out);
+  // With another source, from the snapshot on.
+  void StartOver(absl::Time now, Outbox& out);
 
   const SegmentKey segment_;
   const Offset end_;
