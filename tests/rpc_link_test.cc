@@ -232,7 +232,9 @@ TEST_F(IngestLinkTest, RemoteClusterNamesTheNodesThatDoNotAnswer) {
   ASSERT_EQ(status->silent.size(), 1u);
   EXPECT_EQ(status->silent[0].first, NodeId("b"));
   RemoteCluster nobody({"127.0.0.1:1"});
-  EXPECT_EQ(nobody.Status(absl::Seconds(5)).status().code(), absl::StatusCode::kUnavailable);
+  const absl::Status alone = nobody.Status(absl::Seconds(5)).status();
+  EXPECT_EQ(alone.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(alone.message()), testing::HasSubstr("is the node running"));
 }
 
 TEST_F(IngestLinkTest, RemoteTailGoesOnAtTheNewOwnerWithoutAGap) {

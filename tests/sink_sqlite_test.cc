@@ -114,7 +114,8 @@ TEST_F(SqliteSinkTest, SaysWhatIsWrongWithItsOptions) {
   SqliteSinkOptions options;
   EXPECT_THAT(OpenSqliteSink(options).status().message(), HasSubstr("path"));
   options.path = "/no/such/folder/file.db";
-  EXPECT_THAT(OpenSqliteSink(options).status().message(), HasSubstr("/no/such/folder/file.db"));
+  EXPECT_THAT(OpenSqliteSink(options).status().message(),
+              testing::AllOf(HasSubstr("/no/such/folder/file.db"), HasSubstr("folder must exist")));
   options.path = world_.path();
   options.table = "drop table x";
   EXPECT_THAT(OpenSqliteSink(options).status().message(), HasSubstr("drop table x"));

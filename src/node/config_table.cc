@@ -27,8 +27,11 @@ std::vector<Setting<NodeConfig>> Root() {
       buffer(TextSetting({"metadata", "Where the nodes meet: a file (one machine) or etcd.",
                           "sqlite:/var/lib/forebay/metadata.db"},
                          "sqlite:/path/to/file | etcd:host:port,host:port", &B::metadata)),
-      buffer(TextSetting({"listen", "Address for peers and clients; port 0 = any free port."},
-                         "host:port", &B::listen)),
+      buffer(TextSetting(
+          {"listen",
+           "Address for peers and clients; port 0 = any free port, which the log tells. "
+           "Commands try 127.0.0.1:7400 unless --nodes names another."},
+          "host:port", &B::listen)),
       buffer(TextSetting({"advertise", "What others dial; empty = the address listened on."},
                          "host:port", &B::advertise)),
       buffer(ChoiceSetting<B, bool>(

@@ -99,8 +99,6 @@ int RunNode(const NodeConfig& config, ShutdownSignal& signal) {
     if (!served.ok()) return Fail(served.status());
     metrics = *std::move(served);
   }
-  Log(LogLevel::kInfo,
-      absl::StrCat("serving at ", (*node)->address(), " in zone ", config.buffer.zone.value()));
   FreeMemory memory;
   for (uint64_t looks = 1; !signal.WaitFor(kLook); ++looks) {
     const absl::Status failed = failure.Get();

@@ -335,7 +335,9 @@ absl::StatusOr<std::shared_ptr<Sink>> OpenSqliteSink(SqliteSinkOptions options) 
   // A wrong path is better told now than by a drain that retries for ever.
   absl::Status connected = sink->Connect();
   if (!connected.ok() && absl::StrContains(connected.message(), "unable to open")) {
-    return absl::InvalidArgumentError(connected.message());
+    return absl::InvalidArgumentError(
+        absl::StrCat(connected.message(),
+                     ": its folder must exist, and this process must be able to write there"));
   }
   return sink;
 }

@@ -43,10 +43,12 @@ std::string CutToFit(absl::string_view message) {
   return absl::StrCat(message.substr(0, kMessageBytesMax), " ... (cut)");
 }
 
-// What gRPC says of a connection that fails over TLS, and what that means.
+// What gRPC says of a connection that fails, and what that means.
 std::string Explained(const std::string& message) {
   if (message.find("failed to connect") == std::string::npos) return message;
   constexpr std::pair<const char*, const char*> kMeanings[] = {
+      {"Connection refused",
+       "nothing listens there: is the node running, and is this its address?"},
       {"certificate verify failed", "the node's certificate is not signed by our tls.ca"},
       {"wrong version number", "the node does not speak TLS, and we do: set tls on both or none"},
       {"ostname Verification",
